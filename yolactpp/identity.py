@@ -1,0 +1,78 @@
+"""A run's identity: the hash and the readable name of the settings that can change its result.
+
+Standard library only, so that planning a sweep needs neither torch nor Hydra.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+# What cannot change a result: where files lie, how the machine is used, what is logged.
+MACHINE_ONLY = frozenset(
+    {"runtime", "logger", "outputs", "sweep", "evaluation", "run", "data_root"}
+)
+DATASET_PATHS = frozenset({"root", "cache"})
+
+
+def run_id(config: dict[str, Any]) -> str:
+    """First 8 hex digits of the SHA-256 over the resolved settings that can change the result.
+
+    Editing a default changes the id; the order of keys or overrides does not. The data set enters
+    by its fingerprint, not by its place.
+    """
+    settings = {key: value for key, value in config.items() if key not in MACHINE_ONLY}
+    dataset = dict(settings.get("dataset") or {})
+    for key in DATASET_PATHS:
+        dataset.pop(key, None)
+    dataset.setdefault("fingerprint", None)
+    settings["dataset"] = dataset
+    canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"), allow_nan=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:8]
+
+
+def run_name(config: dict[str, Any]) -> str:
+    """A name that reads well: loss, hybrid weights, batch size, seed; `mse_bce-a0.5-b16-s0`."""
+    loss = config["loss"]
+    parts = [str(loss["name"])]
+    if loss.get("alpha") is not None and "first" in loss:
+        parts.append(f"a{loss['alpha']:g}")
+        if loss.get("beta", 1) != 1:
+            parts.append(f"be{loss['beta']:g}")
+    parts += [f"b{config['batch_size']['total']}", f"s{config['seed']}"]
+    return "-".join(parts)
+
+
+def folder_name(config: dict[str, Any]) -> str:
+    """NAME-RUNID, the run's folder inside its sweep's."""
+    return f"{run_name(config)}-{run_id(config)}"
+
+
+def dataset_fingerprint(dataset: dict[str, Any]) -> str:
+    """First 16 hex digits of a SHA-256 that stands for the data set's content.
+
+    A generated data set is its generator's settings (they decide every byte of it); any other is
+    the bytes of its annotation files.
+
+    Raises:
+        FileNotFoundError: an annotation file is missing; the message names it.
+    """
+    digest = hashlib.sha256()
+    if dataset.get("generator") is not None:
+        digest.update(json.dumps(dataset["generator"], sort_keys=True).encode())
+    else:
+        for split in ("train", "val"):
+            path = Path(dataset["root"]) / dataset[split]["annotations"]
+            stat = path.stat()
+            digest.update(_file_digest(path, stat.st_size, stat.st_mtime_ns))
+    return digest.hexdigest()[:16]
+
+
+@lru_cache(maxsize=64)
+def _file_digest(path: Path, size: int, modified_ns: int) -> bytes:
+    """The arguments after the path make the cache forget a file that changed."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
