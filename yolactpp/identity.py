@@ -72,7 +72,7 @@ def dataset_fingerprint(dataset: dict[str, Any]) -> str:
 
 
 @lru_cache(maxsize=64)
-def _file_digest(path: Path, size: int, modified_ns: int) -> bytes:
-    """The arguments after the path make the cache forget a file that changed."""
+def _file_digest(path: Path, _size: int, _modified_ns: int) -> bytes:
+    """Size and time of change are arguments so that the cache forgets a file that changed."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()

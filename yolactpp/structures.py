@@ -6,6 +6,7 @@ batch), P priors, C classes with background, K prototypes, N instances, H and W 
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from typing import Protocol, Self
 
@@ -114,7 +115,7 @@ class Detections:
 class Stopwatch(Protocol):
     """Times named stages: `with stopwatch("forward"): ...`."""
 
-    def __call__(self, stage: str): ...
+    def __call__(self, stage: str) -> AbstractContextManager[None]: ...
 
 
 class Segmenter(Protocol):
