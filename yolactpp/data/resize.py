@@ -1,0 +1,59 @@
+"""Resizing to the network's square input, normalisation, and the transform of evaluation."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+MEAN_BGR = (103.94, 116.78, 123.68)
+STD_BGR = (57.38, 57.12, 58.40)
+
+
+class EvalTransform:
+    """Resize to a square, whatever the image's aspect, and normalise.
+
+    Args:
+        image_size: side of the network's input in pixels.
+    """
+
+    def __init__(self, image_size: int) -> None:
+        if image_size < 1:
+            raise ValueError(f"image_size={image_size}: a side of at least 1 pixel is needed")
+        self.image_size = image_size
+
+    def __call__(self, image_bgr: np.ndarray) -> Tensor:
+        """BGR uint8 [H, W, 3] -> normalised RGB float32 [3, S, S]."""
+        return normalise(resize_image(image_bgr.astype(np.float32), self.image_size))
+
+
+def resize_image(image: np.ndarray, size: int) -> np.ndarray:
+    """Bilinear, half-pixel centres, no antialiasing: float32 [H, W, 3] -> [size, size, 3]."""
+    return cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
+
+
+def resize_mask(mask: np.ndarray, size: int, out: np.ndarray) -> None:
+    """Bilinear in fixed point, 0.5 rounds up: uint8 0/1 [H, W] -> `out` [size, size].
+
+    One mask at a time: OpenCV refuses arrays of more than 128 (version 5) or 512 channels, gives
+    the same bits either way, and is faster so.
+    """
+    if mask.any():
+        cv2.resize(np.ascontiguousarray(mask), (size, size), dst=out)
+    else:
+        out[:] = 0
+
+
+def normalise(image_bgr: np.ndarray) -> Tensor:
+    """(x - mean) / std on the 0..255 scale: BGR float32 [H, W, 3] -> RGB [3, H, W]."""
+    mean = np.array(MEAN_BGR, np.float32)
+    inverse_std = 1 / np.array(STD_BGR, np.float32)
+    normalised = (image_bgr - mean) * inverse_std
+    return torch.from_numpy(np.ascontiguousarray(normalised[:, :, ::-1].transpose(2, 0, 1)))
+
+
+def without_small_boxes(boxes: np.ndarray, min_side: float) -> np.ndarray:
+    """Indices of the boxes [n, 4] whose width and height both exceed `min_side`."""
+    sides = boxes[:, 2:] - boxes[:, :2]
+    return np.flatnonzero((sides > min_side).all(axis=1))
