@@ -1,0 +1,90 @@
+"""Mask losses as the config files make them: one loss alone, or a weighted sum of two or three."""
+
+from losses.cross_entropy import Bce
+from losses.regression import Huber, Mse
+from losses.terms import Crop, Loss, MaskLoss, Normaliser, Region, Term, name_of
+from losses.weights import Weight
+
+
+def single(
+    loss: Loss,
+    *,
+    name: str | None = None,
+    crop: Crop = "weight",
+    min_box_area: float = 1.0,
+    mse_trains_bce: bool = False,
+) -> MaskLoss:
+    """A loss alone, over the ground-truth box and divided by its area; a MaskLoss stays as it is.
+
+    This is what `build.py` makes of a bare `loss=NAME`.
+
+    Args:
+        loss: a mask loss, or the MaskLoss that a hybrid's file makes.
+        name: the term's name in logs; by default the loss's own.
+        crop, min_box_area: as in `Term`.
+        mse_trains_bce: train BCE where the loss is `Mse`, as the survey's code does by a misspelt
+            flag; the term's name stays.
+    """
+    if isinstance(loss, MaskLoss):
+        return loss
+    trained = Bce() if mse_trains_bce and isinstance(loss, Mse) else loss
+    term = Term(trained, crop=crop, min_box_area=min_box_area)
+    return MaskLoss({name or name_of(loss): term})
+
+
+def hybrid(
+    *,
+    first: Loss,
+    second: Loss,
+    third: Loss | None = None,
+    alpha: Weight = 1.0,
+    beta: Weight = 1.0,
+    gamma: Weight = 1.0,
+    first_region: Region = "cropped",
+    first_normaliser: Normaliser = "box_area",
+    second_region: Region = "cropped",
+    second_normaliser: Normaliser = "box_area",
+    third_region: Region = "cropped",
+    third_normaliser: Normaliser = "box_area",
+    crop: Crop = "weight",
+    min_box_area: float = 1.0,
+    huber_delta_ignored: bool = False,
+    name: str | None = None,  # noqa: ARG001
+) -> MaskLoss:
+    """A weighted sum of two or three losses.
+
+    Formula: α·first + β·second + γ·third
+
+    Args:
+        first, second, third: mask losses.
+        alpha, beta, gamma: their weights: numbers, schedules or learned.
+        first_region, second_region, third_region: as in `Term`.
+        first_normaliser, second_normaliser, third_normaliser: as in `Term`.
+        crop, min_box_area: as in `Term`, for all.
+        huber_delta_ignored: a first Huber loss uses delta 1 whatever it is given, as the survey's
+            code does.
+        name: of the sum in tables; not used here.
+
+    Raises:
+        ValueError: for a hybrid inside a hybrid.
+
+    Source: the survey's section on hybrid losses (αLoss1 + βLoss2).
+    """
+    if huber_delta_ignored and isinstance(first, Huber):
+        first = Huber(name=first.name, delta=1.0)
+    parts: list[tuple[Loss | None, Weight, Region, Normaliser]] = [
+        (first, alpha, first_region, first_normaliser),
+        (second, beta, second_region, second_normaliser),
+        (third, gamma, third_region, third_normaliser),
+    ]
+    terms: dict[str, Term] = {}
+    for loss, weight, region, normaliser in parts:
+        if loss is None:
+            continue
+        if isinstance(loss, MaskLoss):
+            raise ValueError(f"hybrid: a term is the hybrid {loss.names}: give bare losses")
+        key = name_of(loss)
+        if key in terms:
+            key = f"{key}_{len(terms) + 1}"
+        terms[key] = Term(loss, weight, region, normaliser, crop, min_box_area)
+    return MaskLoss(terms)

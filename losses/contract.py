@@ -1,0 +1,116 @@
+"""The contract of a mask loss, written once: checks, precision, and the thin Module.
+
+    loss(logits_NHW, target_NHW, weight_NHW=None) -> Tensor of shape (N,)
+
+A loss is a function under `@mask_loss`; `module(function)` makes its Module, which a config file
+names as its `_target_`. Shape letters: N instances, H and W pixels.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, ClassVar, Literal, ParamSpec, cast
+
+import torch
+from torch import Tensor, nn
+
+from losses.checks import check_inputs
+from losses.instances import by_instances
+from losses.ranges import Parameter, check_arguments, parameters_of
+
+Kind = Literal["pixel", "region"]
+P = ParamSpec("P")
+
+
+def mask_loss(kind: Kind) -> Callable[[Callable[P, Tensor]], Callable[P, Tensor]]:
+    """Puts `function(logits_NHW, target_NHW, weight_NHW=None, *, ...)` under the contract.
+
+    The function may rely on: equal shapes, at least one instance, float32 or float64, autocast
+    off, parameters in the ranges of its annotations. It returns one value an instance, each from
+    its own instance alone. The gradient reaches the logits, and can be taken once.
+
+    Args:
+        kind: "pixel" for a weighted mean over the region, which a normaliser may turn back into
+            the sum; "region" for one value an instance. With a true argument `per_pixel` a region
+            loss is a pixel loss.
+    """
+
+    def decorate(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
+        name = function.__name__
+        parameters = parameters_of(function)
+
+        @wraps(function)
+        def loss(
+            logits: Tensor, target: Tensor, weight: Tensor | None = None, **arguments: Any
+        ) -> Tensor:
+            check_arguments(name, parameters, arguments)
+            check_inputs(name, logits, target, weight)
+            with torch.autocast(logits.device.type, enabled=False):
+                dtype = torch.promote_types(logits.dtype, torch.float32)
+                return by_instances(
+                    lambda z, t, w: cast(Callable[..., Tensor], function)(z, t, w, **arguments),
+                    logits.to(dtype),
+                    target.detach().to(dtype),
+                    None if weight is None else weight.detach().to(dtype),
+                )
+
+        loss.kind = kind  # type: ignore[attr-defined]
+        loss.parameters = parameters  # type: ignore[attr-defined]
+        return cast(Callable[P, Tensor], loss)
+
+    return decorate
+
+
+class LossModule(nn.Module):
+    """A mask loss with its parameters bound: `module(function)` makes the subclasses.
+
+    Args:
+        name: of the loss in logs and tables; by default the function's.
+        arguments: the function's keyword arguments.
+
+    Raises:
+        TypeError: for an argument the function does not have.
+        ValueError: for a value out of its range.
+    """
+
+    function: ClassVar[Callable[..., Tensor]]
+    parameter_ranges: ClassVar[Mapping[str, Parameter]]
+    notice: ClassVar[Callable[[Mapping[str, Any]], None] | None] = None
+
+    # The one signature spelled `**`: the valid names are the function's, and checked against it.
+    def __init__(self, *, name: str | None = None, **arguments: Any) -> None:
+        super().__init__()
+        owner = type(self).function.__name__
+        check_arguments(owner, self.parameter_ranges, arguments)
+        defaults = {each.name: each.default for each in self.parameter_ranges.values()}
+        self.arguments: dict[str, Any] = defaults | arguments
+        self.name = name or owner
+        if (notice := type(self).notice) is not None:
+            notice(self.arguments)
+
+    @property
+    def kind(self) -> Kind:
+        per_pixel = self.arguments.get("per_pixel", False)
+        return "pixel" if per_pixel else type(self).function.kind  # type: ignore[attr-defined]
+
+    def forward(
+        self, logits_NHW: Tensor, target_NHW: Tensor, weight_NHW: Tensor | None = None
+    ) -> Tensor:
+        return type(self).function(logits_NHW, target_NHW, weight_NHW, **self.arguments)
+
+    def extra_repr(self) -> str:
+        return ", ".join(f"{name}={value}" for name, value in self.arguments.items())
+
+
+def module(
+    function: Callable[..., Tensor], notice: Callable[[Mapping[str, Any]], None] | None = None
+) -> type[LossModule]:
+    """The Module of a loss function; `notice` sees the arguments of each one that is made."""
+    name = "".join(word.capitalize() for word in function.__name__.split("_"))
+    members = {
+        "function": staticmethod(function),
+        "parameter_ranges": function.parameters,  # type: ignore[attr-defined]
+        "notice": None if notice is None else staticmethod(notice),
+        "__doc__": function.__doc__,
+        "__module__": function.__module__,
+    }
+    return type(name, (LossModule,), members)

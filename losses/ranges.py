@@ -1,0 +1,104 @@
+"""Parameters of a loss and their valid ranges, read from the annotations of its function.
+
+`def focal(..., *, gamma: NonNegative = 2.0)` is at once the default, the range check and the row
+in the catalogue.
+"""
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args, get_type_hints
+
+
+@dataclass(frozen=True)
+class Range:
+    """An interval of numbers; an open end is not part of it."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    low_open: bool = False
+    high_open: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        above = value > self.low if self.low_open else value >= self.low
+        below = value < self.high if self.high_open else value <= self.high
+        return above and below
+
+    def __str__(self) -> str:
+        left = "(" if self.low_open or math.isinf(self.low) else "["
+        right = ")" if self.high_open or math.isinf(self.high) else "]"
+        ends = (f"{end:g}".replace("inf", "∞") for end in (self.low, self.high))
+        return left + ", ".join(ends) + right
+
+
+Positive = Annotated[float, Range(low=0, low_open=True)]
+NonNegative = Annotated[float, Range(low=0)]
+Unit = Annotated[float, Range(low=0, high=1)]
+UnitBelowOne = Annotated[float, Range(low=0, high=1, high_open=True)]
+UnitAboveZero = Annotated[float, Range(low=0, high=1, low_open=True)]
+Percent = Annotated[float, Range(low=0, high=100, low_open=True)]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One keyword argument of a loss.
+
+    Args:
+        name: as in the function's signature and in the config file.
+        default: what it is when nobody says otherwise.
+        range: of a number; None for a switch.
+        optional: whether None (null in a config file) is allowed too.
+    """
+
+    name: str
+    default: Any
+    range: Range | None
+    optional: bool
+
+    @property
+    def valid(self) -> str:
+        """The values it takes, in words."""
+        values = "true or false" if self.range is None else f"a number in {self.range}"
+        return f"{values}, or none" if self.optional else values
+
+    def check(self, owner: str, value: Any) -> None:
+        """Refuse a value that is not valid, naming the loss, the argument and the mend."""
+        if value is None and self.optional:
+            return
+        if self.range is None:
+            fits = isinstance(value, bool)
+        else:
+            fits = isinstance(value, int | float) and not isinstance(value, bool)
+            fits = fits and math.isfinite(value) and value in self.range
+        if not fits:
+            raise ValueError(f"{owner}: {self.name}={value!r}, must be {self.valid}")
+
+
+def parameters_of(function: Callable[..., Any]) -> dict[str, Parameter]:
+    """The keyword-only arguments of a loss function that have a range or are switches."""
+    hints = get_type_hints(function, include_extras=True)
+    found = {}
+    for name, argument in inspect.signature(function).parameters.items():
+        if argument.kind is argument.KEYWORD_ONLY:
+            parts = [hints[name], *get_args(hints[name])]
+            ranges = [each for part in parts for each in getattr(part, "__metadata__", ())]
+            limits = next((each for each in ranges if isinstance(each, Range)), None)
+            found[name] = Parameter(name, argument.default, limits, type(None) in parts)
+    return found
+
+
+def check_arguments(
+    owner: str, parameters: Mapping[str, Parameter], arguments: Mapping[str, Any]
+) -> None:
+    """Refuse unknown names and values out of range.
+
+    Raises:
+        TypeError: for a name the loss does not have; the message lists those it has.
+        ValueError: for a value out of range; the message gives the range.
+    """
+    for name, value in arguments.items():
+        if name not in parameters:
+            known = ", ".join(parameters) or "none"
+            raise TypeError(f"{owner}: unknown argument {name}={value!r}; its arguments: {known}")
+        parameters[name].check(owner, value)
