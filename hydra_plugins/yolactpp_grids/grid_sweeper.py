@@ -1,7 +1,5 @@
 """A Hydra sweeper for sweep files: `-m +sweep=NAME` runs the cells of its lists of grids."""
 
-from __future__ import annotations
-
 import logging
 from dataclasses import dataclass
 from pathlib import Path
