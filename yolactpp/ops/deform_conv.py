@@ -165,7 +165,8 @@ def _gather(input: Tensor, y_NGTYX: Tensor, x_NGTYX: Tensor, mask_NGTYX: Tensor 
         per_sample_weights=corners.reshape(-1, 4),
         mode="sum",
     )
-    return samples_MC.view(images, -1, y_NGTYX.shape[2], channels).to(input.dtype)
+    taps, out_height, out_width = y_NGTYX.shape[2:]
+    return samples_MC.view(images, out_height * out_width, taps, channels).to(input.dtype)
 
 
 def _multiply_rows(
@@ -199,7 +200,7 @@ def _grid_sample(
         mode="bilinear",
         padding_mode="zeros",
         align_corners=False,
-    ).view(images, groups, -1, taps, out_height, out_width)
+    ).view(images, groups, channels // groups, taps, out_height, out_width)
     if mask_NGTYX is not None:
         samples = samples * mask_NGTYX[:, :, None]
     return samples.view(images, channels, taps, out_height, out_width).to(input.dtype)
@@ -211,9 +212,10 @@ def _multiply_maps(
     out_channels, per_group = weight.shape[:2]
     images, channels = samples_NCTYX.shape[:2]
     groups = channels // per_group
-    columns = samples_NCTYX.view(images, groups, per_group * samples_NCTYX.shape[2], -1)
+    taps, out_height, out_width = samples_NCTYX.shape[2:]
+    columns = samples_NCTYX.view(images, groups, per_group * taps, out_height * out_width)
     kernel = weight.reshape(groups, out_channels // groups, -1)
-    out = torch.matmul(kernel, columns).view(images, out_channels, *samples_NCTYX.shape[3:])
+    out = torch.matmul(kernel, columns).view(images, out_channels, out_height, out_width)
     if bias is not None:
         out = out + bias.to(out.dtype)[:, None, None]
     if input.is_contiguous(memory_format=torch.channels_last) and not input.is_contiguous():
