@@ -121,7 +121,7 @@ def _with_tied_copies(found: ClassMatches, copies: int) -> tuple[ClassMatches, n
     out `copies` times; copy c of an image counts where the image is drawn more than c times.
 
     Returns:
-        The matches, and for each detection its copy's number, or -1 where the weight is taken whole.
+        The matches, and each detection's copy number, or -1 where its weight is taken whole.
     """
     same = np.flatnonzero((np.diff(found.scores_D) == 0) & (np.diff(found.image_D) == 0))
     if copies < 2 or not len(same):

@@ -1,7 +1,7 @@
 """Run folders as the trainer leaves them, made in a second: perturbed ground truth as predictions.
 
-`make_dataset` draws ellipses; `make_run` moves them by a noise that stands for the loss's quality and
-writes every file of a finished run, with pycocotools' own numbers in eval.json.
+`make_dataset` draws ellipses; `make_run` moves them by a noise that stands for the loss's quality
+and writes every file of a finished run, with pycocotools' own numbers in eval.json.
 """
 
 from __future__ import annotations
