@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 CACHE_VERSION = 1
 CORRUPT = "corrupt"  # the state of a run whose files are there but cannot be read
+NEEDED = ("loss.name", "batch_size.total")  # without these a run has no place in a table
 Signature = list[list[int]]
 
 
@@ -54,7 +55,9 @@ def collect(folders: Iterable[str | Path] | str | Path, *, cache: bool = True) -
     from sweeps.frame import build_frame  # pandas is loaded only by who wants a frame
 
     listed = [folders] if isinstance(folders, str | Path) else list(folders)
-    table, records, seen = SectionTable(), [], set()
+    table = SectionTable()
+    records: list[Record] = []
+    seen: set[str] = set()
     for folder in map(Path, listed):
         if not folder.is_dir():
             raise FileNotFoundError(f"{folder} is no folder: give a sweep's or a run's folder")
@@ -91,6 +94,12 @@ def read_record(run: RunDir, signature: Signature, table: SectionTable) -> Recor
         record.sections = table.read(run.config.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         record.problems.append(f"{run.config}: {error}")
+        record.state, record.reason = CORRUPT, "config.yaml"
+        return record
+    leaves = {name for number in record.sections for name in table.sections[number].leaves}
+    missing = [name for name in NEEDED if name not in leaves]
+    if missing:
+        record.problems.append(f"{run.config}: no {', no '.join(missing)}")
         record.state, record.reason = CORRUPT, "config.yaml"
         return record
     try:

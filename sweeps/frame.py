@@ -35,11 +35,6 @@ def build_frame(records: Sequence[Record], table: SectionTable) -> pd.DataFrame:
     config = _config_columns(records, table)
     for short, name in SHORT_NAMES.items():
         columns[short] = config.get(name, np.full(len(records), None, dtype=object))
-    # A loss that is one bare string, as hand-written configs have it, is its name.
-    if "loss.name" not in config and "loss" in config:
-        columns["loss"] = config["loss"]
-    if "loss.name" not in config and "loss" not in config:
-        columns["loss"] = np.full(len(records), "?", dtype=object)
     columns["hybrid"] = _has_prefix(records, table, "loss.first.")
     columns |= {name: values for name, values in config.items() if name not in columns}
     columns |= _metric_columns(records)

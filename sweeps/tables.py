@@ -1,0 +1,94 @@
+"""`python -m sweeps tables FOLDER...`: Tables I, II, III and the README table from run folders.
+
+Cells are means over seeds in percent. A run that is missing, failed or unreadable is a visible
+cell; an unreadable file is named on stderr and makes the exit status 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+
+from sweeps.collect import collect
+from sweeps.published_rows import add_published
+from sweeps.render import FORMATS, print_table
+from sweeps.table_build import SPECIFICATIONS, build_tables
+from sweeps.table_model import Table
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verb's command line."""
+    parser.description = __doc__
+    parser.add_argument("folders", nargs="+", metavar="FOLDER", help="folders of runs")
+    parser.add_argument("--format", choices=["terminal", *FORMATS], default="terminal")
+    parser.add_argument("--published", action="store_true", help="the survey's figures beside")
+    parser.add_argument(
+        "--protocol", metavar="NAMES", help="only runs of these protocols, e.g. sound,survey_code"
+    )
+    parser.add_argument(
+        "--table", choices=list(SPECIFICATIONS), action="append", help="only this one (repeatable)"
+    )
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="write a file a table there")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print or write the tables; 1 where a file could not be read or there is no run at all."""
+    frame = collect(args.folders)
+    problems = list(frame.attrs["problems"])
+    if frame.empty:
+        print(
+            f"no run (a folder with config.yaml) under {', '.join(args.folders)}", file=sys.stderr
+        )
+        return 1
+    if args.protocol:
+        frame = of_protocols(frame, args.protocol.split(","))
+    tables = build_tables(frame, args.table or tuple(SPECIFICATIONS))
+    if args.published:
+        for table in tables:
+            add_published(table)
+    show(tables, args.format, args.output)
+    for problem in problems:
+        print(f"skipped: {problem}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def of_protocols(frame: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """The runs of the named protocols.
+
+    Raises:
+        ValueError: no run has one of them; the message lists those that there are.
+    """
+    known = sorted(frame["protocol.name"].dropna().unique()) if "protocol.name" in frame else []
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(f"no run has protocol={','.join(unknown)}; there are: {', '.join(known)}")
+    return frame[frame["protocol.name"].isin(names)]
+
+
+def show(tables: list[Table], form: str, output: Path | None) -> None:
+    """Print all tables that have rows, or write each into its file."""
+    suffix = {"terminal": "txt", "markdown": "md", "latex": "tex"}.get(form, form)
+    for number, table in enumerate(tables):
+        if not table.rows:
+            print(f"{table.title}: no runs", file=sys.stderr)
+        elif output is not None:
+            output.mkdir(parents=True, exist_ok=True)
+            with (output / f"{table.name}.{suffix}").open("w", encoding="utf-8") as file:
+                _write(table, form, Console(file=file, width=160))
+        else:
+            if form == "csv" and len(tables) > 1:
+                print(f"{chr(10) if number else ''}# {table.title}")
+            elif number:
+                print()
+            _write(table, form, Console())
+
+
+def _write(table: Table, form: str, console: Console) -> None:
+    if form == "terminal":
+        print_table(table, console)
+    else:
+        console.file.write(FORMATS[form](table))
