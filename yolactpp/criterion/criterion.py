@@ -271,7 +271,7 @@ class Criterion(nn.Module):
     ) -> dict[str, Tensor]:
         """Each term and their sum. A term counts for the positives that were not drawn too."""
         terms = self.mask_loss(
-            instances.logits_NHW, instances.target_NHW, instances.boxes_N4, progress
+            instances.logits_NHW, instances.target_NHW.float(), instances.boxes_N4, progress
         )
         losses: dict[str, Tensor] = {"mask": divide_by.positives.new_zeros(())}
         for index, term in enumerate(terms):
