@@ -1,7 +1,7 @@
 """Frozen settings, read fast: a config's top-level sections are parsed once, however many runs.
 
-The runs of a sweep differ in a few lines. Cutting each config.yaml at its top-level keys and keeping
-what was parsed for a piece of text makes ten thousand configs cost little more than their reading.
+The runs of a sweep differ in a few lines. Cutting each config.yaml at its top-level keys and
+keeping what was parsed for a piece of text makes ten thousand cost little more than their reading.
 """
 
 from __future__ import annotations
@@ -48,9 +48,7 @@ class SectionTable:
         numbers: list[int] = []
         for text in cut(config_text):
             if text not in self.by_text:
-                self.by_text[text] = [
-                    self._add(key, value) for key, value in _parse(text).items()
-                ]
+                self.by_text[text] = [self._add(key, value) for key, value in _parse(text).items()]
             numbers.extend(self.by_text[text])
         return numbers
 
@@ -95,7 +93,7 @@ def cut(config_text: str) -> list[str]:
 
 def _parse(text: str) -> dict[str, Any]:
     try:
-        content = yaml.load(text, Loader=LOADER)  # noqa: S506 - a safe loader, the C one if built
+        content = yaml.load(text, Loader=LOADER)
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from error
     if content is None:

@@ -35,8 +35,8 @@ class GridSweeper(Sweeper):
     ) -> None:
         from hydra.core.plugins import Plugins
 
-        self.hydra_context = hydra_context
-        self.config = config
+        self.loader = hydra_context.config_loader
+        self.cfg = config
         self.launcher: Launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
@@ -48,9 +48,9 @@ class GridSweeper(Sweeper):
             Exception: what the first failing run raised, once all have ended.
         """
         batch = self._batch(arguments)
-        folder = Path(self.config.hydra.sweep.dir)
+        folder = Path(self.cfg.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(self.config, folder / "multirun.yaml")
+        OmegaConf.save(self.cfg, folder / "multirun.yaml")
         self.validate_batch_is_legal(batch)
         log.info("%d runs", len(batch))
         results = list(self.launcher.launch(batch, initial_job_idx=0))
@@ -62,7 +62,7 @@ class GridSweeper(Sweeper):
         from sweeps.grid import overrides_of, parse_grids
         from sweeps.overrides import expand
 
-        sweep: Any = OmegaConf.to_container(self.config.sweep, resolve=True)
+        sweep: Any = OmegaConf.to_container(self.cfg.sweep, resolve=True)
         grids = parse_grids(sweep.get("grids") or [{}], sweep.get("exclude") or [])
-        cells = expand(grids, arguments, self.hydra_context.config_loader)
+        cells = expand(grids, arguments, self.loader)
         return [[*cells.shared, *overrides_of(cell)] for cell in cells.cells]
