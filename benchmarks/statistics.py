@@ -12,7 +12,6 @@ import argparse
 import time
 
 import numpy as np
-
 from scipy.stats import ttest_rel
 
 from sweeps.bootstrap import average_precision, mean_ap, resample_weights

@@ -28,11 +28,13 @@ class Evidence:
     """What the stored predictions add to a frame of runs.
 
     Args:
+        task: `bbox` or `segm`.
         replicates: run folder -> AP replicates [R], fractions.
         images: run folder -> number of validation images.
         problems: why a run has no replicates, or why its numbers do not agree; one line each.
     """
 
+    task: str = "segm"
     replicates: dict[str, np.ndarray] = field(default_factory=dict)
     images: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -52,7 +54,7 @@ def gather(
         replicates: draws of the validation set.
         seed: of the draws; the same seed gives the same intervals.
     """
-    evidence = Evidence()
+    evidence = Evidence(task)
     draws: dict[tuple[int, ...], np.ndarray] = {}
     for row in rows(finished(frame)):
         folder = row["folder"]

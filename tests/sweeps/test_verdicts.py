@@ -11,7 +11,7 @@ import pytest
 
 from sweeps.collect import collect
 from sweeps.evidence import gather
-from sweeps.verdicts import COLUMNS, Verdict, arm_labels, verdict_table
+from sweeps.verdicts import COLUMNS, Verdict, arm_labels, batch_size_table, verdict_table
 from tests.sweeps.made_runs import (
     hybrid,
     make_dataset,
@@ -123,8 +123,8 @@ def test_labels_tell_arms_apart(study, tmp_path):
         make_run(tmp_path, made, loss, 0, 0.2)
     frame = collect(tmp_path, cache=False)
     assert sorted(arm_labels(frame)) == [
-        "huber delta=1.0",
-        "huber delta=2.0",
+        "huber delta=1",
+        "huber delta=2",
         "mse_bce α=0.5",
         "mse_bce α=0.5 β=2",
     ]
@@ -143,3 +143,24 @@ def test_replicates_are_the_same_each_time(study):
     first, second = gather(frame, replicates=20), gather(frame, replicates=20)
     for folder, replicates in first.replicates.items():
         np.testing.assert_array_equal(replicates, second.replicates[folder])
+
+
+def test_batch_sizes_are_measured_against_eight(study, tmp_path):
+    made, _, _ = study
+    for seed in range(3):
+        make_run(tmp_path, made, single("bce"), seed, 0.15, batch=8)
+        make_run(tmp_path, made, single("bce"), seed, 1.5, batch=2)
+    frame = collect(tmp_path, cache=False)
+    evidence = gather(frame, "bbox", replicates=50)
+    table = batch_size_table(frame, evidence, "bbox.AP").set_index("batch_size")
+    assert table.loc[8, "verdict"] == Verdict.BASELINE
+    assert table.loc[2, "verdict"] == Verdict.WORSE
+    assert table.loc[2, "baseline"] == "bce, batch=8"
+
+
+def test_two_runs_of_one_seed_count_once(study, tmp_path):
+    made, _, _ = study
+    for folder in ("first", "second"):
+        make_run(tmp_path / folder, made, single("bce"), 0, 0.2)
+    table = verdict_table(collect(tmp_path, cache=False))
+    assert list(table["n"]) == [1]
