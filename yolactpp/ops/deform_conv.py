@@ -64,9 +64,11 @@ def deform_conv2d(
     mask_NGTYX = None if mask is None else mask.view(y_NGTYX.shape)
     if backend == "gather" or (backend == "auto" and input.device.type == "cpu"):
         columns_NPTC = _gather(input, y_NGTYX, x_NGTYX, mask_NGTYX)
-        return _multiply_rows(input, columns_NPTC, weight, bias, offset.shape[-2:])
-    samples_NCTYX = _grid_sample(input, y_NGTYX, x_NGTYX, mask_NGTYX)
-    return _multiply_maps(input, samples_NCTYX, weight, bias)
+        out = _multiply_rows(columns_NPTC, weight, bias, offset.shape[2:])
+    else:
+        samples_NCTYX = _grid_sample(input, y_NGTYX, x_NGTYX, mask_NGTYX)
+        out = _multiply_maps(samples_NCTYX, weight, bias)
+    return _like(out, input)
 
 
 def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
@@ -129,17 +131,18 @@ def _positions(
     tap_x, cell_x = regular(1, width)
     y_TY = tap_y.repeat_interleave(kernel[1])[:, None] + cell_y
     x_TX = tap_x.repeat(kernel[0])[:, None] + cell_x
-    return offset[:, :, :, 0] + y_TY[:, :, None], offset[:, :, :, 1] + x_TX[:, None, :]
+    dy, dx = offset.unbind(dim=3)
+    return dy + y_TY[:, :, None], dx + x_TX[:, None, :]
 
 
 def _corner_weights(position: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Index (clamped, int64) and weight of the cells below and above, stacked last."""
+    """Index (clamped, int32) and weight of the cells before and after, stacked last."""
     below = position.detach().floor()
     fraction = position - below
     index = torch.stack([below, below + 1], dim=-1)
     inside = (index >= 0) & (index < size)
     weights = torch.stack([1 - fraction, fraction], dim=-1) * inside
-    return index.clamp(0, size - 1).long(), weights
+    return index.clamp(0, size - 1).int(), weights
 
 
 def _gather(input: Tensor, y_NGTYX: Tensor, x_NGTYX: Tensor, mask_NGTYX: Tensor | None) -> Tensor:
@@ -155,8 +158,10 @@ def _gather(input: Tensor, y_NGTYX: Tensor, x_NGTYX: Tensor, mask_NGTYX: Tensor 
         weight_y = weight_y * mask_NGTYX[..., None]
     corners = (weight_y[..., None] * weight_x[..., None, :]).permute(0, 3, 4, 2, 1, 5, 6)
     pixel = index_y[..., None] * width + index_x[..., None, :]
-    group = torch.arange(groups, device=input.device).view(groups, 1, 1, 1, 1, 1)
-    image = torch.arange(images, device=input.device).view(images, 1, 1, 1, 1, 1, 1)
+    group = torch.arange(groups, device=input.device, dtype=torch.int32).view(groups, 1, 1, 1, 1, 1)
+    image = torch.arange(images, device=input.device, dtype=torch.int32).view(
+        images, 1, 1, 1, 1, 1, 1
+    )
     row = (image * (height * width) + pixel) * groups + group
     rows = input.permute(0, 2, 3, 1).reshape(-1, channels // groups).to(corners.dtype)
     samples_MC = F.embedding_bag(
@@ -170,21 +175,21 @@ def _gather(input: Tensor, y_NGTYX: Tensor, x_NGTYX: Tensor, mask_NGTYX: Tensor 
 
 
 def _multiply_rows(
-    input: Tensor, columns_NPTC: Tensor, weight: Tensor, bias: Tensor | None, size: torch.Size
+    columns_NPTC: Tensor, weight: Tensor, bias: Tensor | None, size: torch.Size
 ) -> Tensor:
+    """Output [N, O, Y, X] in channels-last memory: one matrix product over all images' pixels."""
     out_channels, per_group = weight.shape[:2]
     images, pixels, taps, channels = columns_NPTC.shape
     groups = channels // per_group
-    columns = columns_NPTC.view(images, pixels, taps, groups, per_group)
-    columns = columns.permute(0, 3, 1, 2, 4).reshape(images, groups, pixels, taps * per_group)
-    kernel = weight.permute(0, 2, 3, 1).reshape(groups, out_channels // groups, -1)
-    if input.is_contiguous(memory_format=torch.channels_last) and not input.is_contiguous():
-        out_NPO = torch.matmul(columns, kernel.mT).transpose(1, 2).reshape(images, pixels, -1)
-        if bias is not None:
-            out_NPO = out_NPO + bias.to(out_NPO.dtype)
-        return out_NPO.view(images, *size, out_channels).permute(0, 3, 1, 2)
-    out_NOYX = torch.matmul(kernel, columns.mT).view(images, out_channels, *size)
-    return out_NOYX if bias is None else out_NOYX + bias.to(out_NOYX.dtype)[:, None, None]
+    kernel = weight.permute(0, 2, 3, 1).reshape(out_channels, taps * per_group)
+    if groups == 1:
+        rows = F.linear(columns_NPTC.view(images * pixels, taps * channels), kernel, bias)
+    else:
+        grouped = columns_NPTC.view(images * pixels, taps, groups, per_group).transpose(1, 2)
+        kernels = kernel.view(groups, out_channels // groups, taps * per_group)
+        rows = torch.einsum("pgk,gok->pgo", grouped.flatten(2), kernels).flatten(1)
+        rows = rows if bias is None else rows + bias.to(rows.dtype)
+    return rows.view(images, *size, out_channels).permute(0, 3, 1, 2)
 
 
 def _grid_sample(
@@ -206,9 +211,7 @@ def _grid_sample(
     return samples.view(images, channels, taps, out_height, out_width).to(input.dtype)
 
 
-def _multiply_maps(
-    input: Tensor, samples_NCTYX: Tensor, weight: Tensor, bias: Tensor | None
-) -> Tensor:
+def _multiply_maps(samples_NCTYX: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     out_channels, per_group = weight.shape[:2]
     images, channels = samples_NCTYX.shape[:2]
     groups = channels // per_group
@@ -218,8 +221,6 @@ def _multiply_maps(
     out = torch.matmul(kernel, columns).view(images, out_channels, out_height, out_width)
     if bias is not None:
         out = out + bias.to(out.dtype)[:, None, None]
-    if input.is_contiguous(memory_format=torch.channels_last) and not input.is_contiguous():
-        out = out.contiguous(memory_format=torch.channels_last)
     return out
 
 
@@ -246,6 +247,10 @@ def _by_torchvision(
             dilation,
             None if mask is None else mask.to(dtype),
         ).to(input.dtype)
-    if input.is_contiguous(memory_format=torch.channels_last) and not input.is_contiguous():
-        out = out.contiguous(memory_format=torch.channels_last)
-    return out
+    return _like(out, input)
+
+
+def _like(out: Tensor, input: Tensor) -> Tensor:
+    """`out` in the memory format of `input`."""
+    last = input.is_contiguous(memory_format=torch.channels_last) and not input.is_contiguous()
+    return out.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
