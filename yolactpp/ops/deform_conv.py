@@ -135,14 +135,16 @@ def _positions(
     return dy + y_TY[:, :, None], dx + x_TX[:, None, :]
 
 
-def _corner_weights(position: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Index (clamped, int32) and weight of the cells before and after, stacked last."""
-    below = position.detach().floor()
-    fraction = position - below
-    index = torch.stack([below, below + 1], dim=-1)
-    inside = (index >= 0) & (index < size)
-    weights = torch.stack([1 - fraction, fraction], dim=-1) * inside
-    return index.clamp(0, size - 1).int(), weights
+def _neighbours(
+    position_M: Tensor, size: int
+) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Cells before and after a position: indices (int32, clamped) and weights (0 outside)."""
+    before = position_M.detach().floor()
+    fraction = position_M - before
+    index = before.int()
+    inside = (index >= 0) & (index < size), (index >= -1) & (index < size - 1)
+    indices = index.clamp(0, size - 1), (index + 1).clamp(0, size - 1)
+    return indices, ((1 - fraction) * inside[0], fraction * inside[1])
 
 
 def _gather(input: Tensor, y_NGTYX: Tensor, x_NGTYX: Tensor, mask_NGTYX: Tensor | None) -> Tensor:
@@ -151,26 +153,29 @@ def _gather(input: Tensor, y_NGTYX: Tensor, x_NGTYX: Tensor, mask_NGTYX: Tensor 
     The modulation is folded into the four corner weights, so it costs no pass over the samples.
     """
     images, channels, height, width = input.shape
-    groups = y_NGTYX.shape[1]
-    index_y, weight_y = _corner_weights(y_NGTYX, height)
-    index_x, weight_x = _corner_weights(x_NGTYX, width)
+    groups, taps, out_height, out_width = y_NGTYX.shape[1:]
+
+    def flatten(samples_NGTYX: Tensor) -> Tensor:
+        return samples_NGTYX.permute(0, 3, 4, 2, 1).reshape(-1)
+
+    (top, bottom), (above, below) = _neighbours(flatten(y_NGTYX), height)
+    (left, right), (before, after) = _neighbours(flatten(x_NGTYX), width)
     if mask_NGTYX is not None:
-        weight_y = weight_y * mask_NGTYX[..., None]
-    corners = (weight_y[..., None] * weight_x[..., None, :]).permute(0, 3, 4, 2, 1, 5, 6)
-    pixel = index_y[..., None] * width + index_x[..., None, :]
-    group = torch.arange(groups, device=input.device, dtype=torch.int32).view(groups, 1, 1, 1, 1, 1)
-    image = torch.arange(images, device=input.device, dtype=torch.int32).view(
-        images, 1, 1, 1, 1, 1, 1
-    )
-    row = (image * (height * width) + pixel) * groups + group
-    rows = input.permute(0, 2, 3, 1).reshape(-1, channels // groups).to(corners.dtype)
+        mask_M = flatten(mask_NGTYX)
+        above, below = above * mask_M, below * mask_M
+    corners = (above * before, above * after, below * before, below * after)
+    top, bottom = top * width, bottom * width
+    pixel_M4 = torch.stack([top + left, top + right, bottom + left, bottom + right], dim=-1)
+    image = torch.arange(images, device=input.device, dtype=torch.int32) * (height * width)
+    pixel_NPG4 = pixel_M4.view(images, out_height * out_width * taps, groups, 4)
+    group = torch.arange(groups, device=input.device, dtype=torch.int32)
+    row_NPG4 = (pixel_NPG4 + image[:, None, None, None]) * groups + group[:, None]
     samples_MC = F.embedding_bag(
-        row.permute(0, 3, 4, 2, 1, 5, 6).reshape(-1, 4),
-        rows,
-        per_sample_weights=corners.reshape(-1, 4),
+        row_NPG4.view(-1, 4),
+        input.permute(0, 2, 3, 1).reshape(-1, channels // groups).to(y_NGTYX.dtype),
+        per_sample_weights=torch.stack(corners, dim=-1).to(y_NGTYX.dtype),
         mode="sum",
     )
-    taps, out_height, out_width = y_NGTYX.shape[2:]
     return samples_MC.view(images, out_height * out_width, taps, channels).to(input.dtype)
 
 
