@@ -86,7 +86,7 @@ def main() -> None:
     chosen = parser.parse_args()
     device, dtype = torch.device(chosen.device), getattr(torch, chosen.dtype)
     print(f"torch {torch.__version__}, {device}, {dtype}, {torch.get_num_threads()} threads")
-    print(f"{'layer':>16} {'pass':>9} {'backend':>12} {'median ms':>10} {'best ms':>8} {'ratio':>6}")
+    print("           layer      pass      backend  median ms  best ms  ratio")
     for images, channels, side, stride in LAYERS:
         leaves = layer_inputs(images, channels, side, stride, device, dtype)
         for backward in (False, True):
