@@ -9,38 +9,41 @@ import pandas as pd
 from yolactpp.identity import DATASET_PATHS, MACHINE_ONLY
 
 LOSS_COLUMNS = frozenset({"loss.name", "loss.alpha", "loss.beta"})
+EXPLAINED_BY = {"loss": ("loss", "alpha", "beta"), "batch_size": ("batch_size",)}
+ALWAYS_SHOWN = frozenset({"schedule.iterations", "schedule.lr"})
 # Columns of a frame that are about the run, not settings of it.
 ABOUT_RUN = frozenset({"folder", "name", "run_id", "setting", "state", "reason"})
 SHORT = frozenset({"loss", "alpha", "beta", "batch_size", "hybrid"})
 
 
 def differing_columns(settings: pd.DataFrame, keys: Sequence[str]) -> list[str]:
-    """Config columns that differ between rows in a way that the key columns do not explain.
+    """Config columns that differ between rows in a way that other columns do not explain.
 
-    Of a group with a name (dataset, protocol) the name stands for all its keys; what differs under
-    one name is listed by key. The loss and the batch size are explained by the columns that hold
-    them: their keys are listed only where rows of the same key columns differ in them.
+    Where groups with a name differ (dataset, model, protocol) their names are listed, and explain
+    what else differs with them: other sections take values over from them. The loss and the batch
+    size are explained by the columns that hold them. Iterations and learning rate, which no name
+    excuses, are listed whenever they differ.
 
     Args:
         settings: one row a distinct setting, with the frame's columns.
         keys: the table's key columns that are columns of the frame.
     """
-    found: list[str] = []
-    for section, columns in _sections(settings).items():
-        within: list[str] = []
-        if section == "loss":
-            within = [key for key in ("loss", "alpha", "beta") if key in settings]
-        elif section == "batch_size":
-            within = ["batch_size"]
-            if "batch_size" not in keys and _varies(settings["batch_size"]):
-                found.append("batch_size")
-        elif f"{section}.name" in columns and _varies(settings[f"{section}.name"]):
-            found.append(f"{section}.name")
-            within = [f"{section}.name"]
+    sections = _sections(settings)
+    names = [
+        f"{section}.name"
+        for section, columns in sections.items()
+        if f"{section}.name" in columns and _varies(settings[f"{section}.name"])
+    ]
+    found = [*names]
+    if "batch_size" not in keys and _varies(settings["batch_size"]):
+        found.append("batch_size")
+    for section, columns in sections.items():
+        within = [*names, *EXPLAINED_BY.get(section, ())]
         found.extend(
             column
             for column in columns
-            if column != f"{section}.name" and _varies_within(settings, column, within)
+            if column not in found
+            and _varies_within(settings, column, [] if column in ALWAYS_SHOWN else within)
         )
     return found
 

@@ -134,6 +134,16 @@ def test_runs_of_different_settings_are_rows_of_their_own(
     assert {row["mAP"] for row in rows} == {"50.00", "70.00"}
 
 
+def test_what_a_protocol_brings_along_is_no_column_but_a_schedule_is(tmp_path: Path) -> None:
+    make_run(tmp_path / "runs/a", config_of("bce", augmentation={"crop": True}), 0.5)
+    other = config_of("bce", augmentation={"crop": False})
+    other |= {"protocol": {"name": "yolact", "mask_crop": "zero"}}
+    other |= {"schedule": {"iterations": 90, "lr": 0.001}}
+    make_run(tmp_path / "runs/b", other, 0.7)
+    table = tables_of(tmp_path / "runs")["table2"]
+    assert table.keys == ["loss", "protocol", "schedule.iterations"]
+
+
 def test_losses_of_one_name_and_other_arguments_are_told_apart(tmp_path: Path) -> None:
     for delta in (0.25, 0.5):
         loss = {"name": "huber", "_target_": "losses.huber", "delta": delta}
