@@ -1,0 +1,336 @@
+"""From settings to objects: the one place where `hydra.utils.instantiate` is called.
+
+Takes the plain, resolved settings of a frozen config.yaml; whatever it makes takes plain typed
+arguments.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import json
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.errors import HydraException, InstantiationException
+from hydra.utils import get_object, instantiate
+from torch import Tensor, nn
+
+from losses import single
+from yolactpp.data.coco import CocoDataset
+from yolactpp.data.generated import ensure_dataset
+from yolactpp.data.loader import eval_loader, train_loader
+from yolactpp.data.resize import EvalTransform
+from yolactpp.engine.batches import Batch
+from yolactpp.engine.checkpoint import load_checkpoint
+from yolactpp.engine.distributed import World
+from yolactpp.engine.evaluator import Evaluator
+from yolactpp.engine.failures import BadInputError
+from yolactpp.engine.history import MetricWriter
+from yolactpp.engine.precision import Precision
+from yolactpp.engine.schedule import Schedule, rescale
+from yolactpp.engine.trainer import Cadence
+from yolactpp.model.yolactpp import YolactPP
+from yolactpp.run_dir import RunDir
+
+Config = dict[str, Any]
+MOST_WORKERS = 8
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A trained model and what it takes to use it.
+
+    Args:
+        segmenter: in evaluation mode, averaged weights where the run had them.
+        class_names: by label.
+        category_ids: by label.
+        image_size: side of the network's input in pixels.
+        iteration: optimiser steps behind the weights.
+        run_id: the run they come from.
+    """
+
+    segmenter: YolactPP
+    class_names: list[str]
+    category_ids: list[int]
+    image_size: int
+    iteration: int
+    run_id: str
+
+
+def make(node: Config, **parts: Any) -> Any:
+    """The object that a node with `_target_` describes, with further arguments.
+
+    A `name` that the target does not take is the option's own and left out.
+
+    Raises:
+        BadInputError: unknown target, an argument it does not know (the good ones are listed), or
+            a value it refuses.
+    """
+    try:
+        return instantiate(_without_foreign_names(node), **parts, _convert_="all")
+    except InstantiationException as error:
+        raise BadInputError(_explain(node, error)) from error
+
+
+def provide_dataset(config: Config) -> Config:
+    """Make a generated data set that is not there yet; the settings with the folder it is in."""
+    dataset = config["dataset"]
+    if dataset.get("generator") is None:
+        return config
+    folder = ensure_dataset(dataset["root"], make(dataset["generator"]))
+    return {**config, "dataset": {**dataset, "root": str(folder)}}
+
+
+def build_dataset(config: Config, split: str, *, cache_images: bool = False) -> CocoDataset:
+    """One split of the data set, `train` or `val`."""
+    dataset, protocol = config["dataset"], config["protocol"]
+    return CocoDataset(
+        dataset["root"],
+        dataset[split]["images"],
+        dataset[split]["annotations"],
+        classes=dataset["classes"],
+        keep_empty_images=protocol["keep_empty_images"],
+        drop_invalid=dataset.get("drop_invalid", False),
+        cache_images=cache_images,
+        source=dataset.get("source"),
+    )
+
+
+def build_segmenter(
+    config: Config, num_foreground: int, reduce_sum: Callable[[Tensor], Tensor] | None = None
+) -> YolactPP:
+    """Network, criterion and detector of a run.
+
+    Args:
+        config: the run's settings.
+        num_foreground: foreground classes of the data set; the protocol may add phantoms.
+        reduce_sum: sums a tensor over ranks; None for one process.
+    """
+    model = config["model"]
+    mask_loss = build_mask_loss(config)
+    num_classes = 1 + num_foreground + config["protocol"]["phantom_classes"]
+    sums = {} if reduce_sum is None else {"reduce_sum": reduce_sum}
+    criterion = make(
+        model["criterion"],
+        mask_loss=mask_loss,
+        box_loss=make(config["box_loss"]),
+        class_loss=make(config["class_loss"]),
+        **sums,
+    )
+    network = make(model["network"], num_classes=num_classes)
+    return YolactPP(network, criterion, make(model["detector"]))
+
+
+def build_mask_loss(config: Config) -> nn.Module:
+    """The mask loss, a bare one made into the single term that bears its option's name."""
+    loss, protocol = config["loss"], config["protocol"]
+    return single(
+        make(loss),
+        name=loss["name"],
+        crop=protocol["mask_crop"],
+        min_box_area=protocol["min_box_area"],
+        mse_trains_bce=protocol["mse_trains_bce"],
+    )
+
+
+def build_schedule(config: Config) -> Schedule:
+    """The schedule as it will be run: rescaled to the batch size where the settings say so."""
+    settings = config["schedule"]
+    schedule = Schedule(
+        iterations=settings["iterations"],
+        lr=settings["lr"],
+        warmup_iterations=settings["warmup_iterations"],
+        warmup_lr=settings["warmup_lr"],
+        lr_steps=tuple(settings["lr_steps"]),
+        lr_gamma=settings["lr_gamma"],
+    )
+    if not settings["rescale_with_batch"]:
+        return schedule
+    return rescale(
+        schedule,
+        config["batch_size"]["total"],
+        settings["base_batch"],
+        rescale_lr=settings["rescale_lr"],
+    )
+
+
+def build_cadence(config: Config) -> Cadence:
+    settings = config["schedule"]
+    return Cadence(settings["checkpoint_every"], settings["validate_every"], settings["log_every"])
+
+
+def build_optimizer(config: Config, model: nn.Module) -> torch.optim.Optimizer:
+    """SGD over all parameters; weight decay on biases and batch norm too, as in the original."""
+    settings = config["schedule"]
+    return torch.optim.SGD(
+        model.parameters(),
+        lr=settings["lr"],
+        momentum=settings["momentum"],
+        weight_decay=settings["weight_decay"],
+    )
+
+
+def build_loader(
+    config: Config, dataset: CocoDataset, iterations: int, world: World, device: torch.device
+) -> Callable[[int], Iterable[Batch]]:
+    """Training batches from any iteration on, this rank's share of each."""
+    transform = make(config["augmentation"])
+
+    def loader_from(start_iteration: int) -> Iterable[Batch]:
+        return train_loader(
+            dataset,
+            transform,
+            batch_size=config["batch_size"]["total"],
+            seed=config["seed"],
+            start_iteration=start_iteration,
+            iterations=iterations,
+            rank=world.rank,
+            world_size=world.size,
+            workers=choose_workers(config["runtime"]["workers"], world, device),
+            shuffle=config["protocol"]["shuffle"],
+            pin_memory=device.type == "cuda",
+        )
+
+    return loader_from
+
+
+def build_evaluator(
+    config: Config, world: World, device: torch.device, precision: Precision
+) -> Evaluator:
+    """COCO's metrics on the validation split."""
+    dataset = build_dataset(config, "val")
+    evaluation = config["evaluation"]
+    loader = eval_loader(
+        dataset,
+        EvalTransform(config["image_size"]),
+        batch_size=evaluation["batch_size"],
+        rank=world.rank,
+        world_size=world.size,
+        workers=choose_workers(config["runtime"]["workers"], world, device) // 2,
+        pin_memory=device.type == "cuda",
+    )
+    return Evaluator(
+        loader,
+        dataset.annotations_file,
+        count_annotations(dataset.annotations_file),
+        dataset.category_ids,
+        device=device,
+        precision=precision,
+        world=world,
+        backend=evaluation["backend"],
+    )
+
+
+def count_annotations(annotations_file: Path) -> int:
+    return len(json.loads(annotations_file.read_text(encoding="utf-8"))["annotations"])
+
+
+def build_writers(config: Config, run: RunDir) -> list[MetricWriter]:
+    """Places for the curves besides metrics.jsonl."""
+    return [make(writer, folder=run.path) for writer in config["logger"]["writers"].values()]
+
+
+def restore_run(
+    run: RunDir, config: Config, device: torch.device, checkpoint: str = "last"
+) -> Restored:
+    """A run's model from its checkpoint.
+
+    Args:
+        run: the run's files.
+        config: its frozen settings.
+        device: where the model goes.
+        checkpoint: `last`, `best`, or a path.
+
+    Raises:
+        CheckpointError: it cannot be read or does not fit.
+    """
+    places = {"last": run.last_checkpoint, "best": run.best_checkpoint}
+    content = load_checkpoint(places.get(checkpoint, Path(checkpoint)), device)
+    config = {**config, "model": without_pretrained(content["model_config"])}
+    segmenter = build_segmenter(config, len(content["class_names"]))
+    weights = content["ema"]["model"] if content["ema"] else content["model"]
+    segmenter.load_state_dict(weights)
+    return Restored(
+        segmenter.to(device).eval(),
+        content["class_names"],
+        content["category_ids"],
+        content["image_size"],
+        content["iteration"],
+        content["run_id"],
+    )
+
+
+def without_pretrained(model: Config) -> Config:
+    """A model's settings without its ImageNet weights, where a checkpoint brings all weights."""
+    backbone = {**model["backbone"], "weights": None}
+    return {
+        **model,
+        "backbone": backbone,
+        "network": {**model["network"], "backbone": backbone},
+    }
+
+
+def choose_workers(setting: int | str, world: World, device: torch.device) -> int:
+    """Data-loading processes of this rank.
+
+    Raises:
+        BadInputError: neither `auto` nor a number from 0 on.
+    """
+    if setting == "auto":
+        cores = len(os.sched_getaffinity(0))
+        on_this_node = min(world.size, max(1, torch.cuda.device_count()))
+        share = cores // (2 * on_this_node)
+        return max(1 if device.type == "cuda" else 0, min(share, MOST_WORKERS))
+    if not isinstance(setting, int) or setting < 0:
+        raise BadInputError(f"runtime.workers={setting}: auto, or a number from 0 on")
+    return setting
+
+
+def _without_foreign_names(node: Any) -> Any:
+    """A copy of a node in which no `name` goes to a target that does not take one."""
+    if isinstance(node, list):
+        return [_without_foreign_names(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    cleaned = {key: _without_foreign_names(value) for key, value in node.items()}
+    if "name" in cleaned and "_target_" in cleaned and not _takes_name(cleaned["_target_"]):
+        del cleaned["name"]
+    return cleaned
+
+
+def _takes_name(target: str) -> bool:
+    try:
+        return "name" in inspect.signature(get_object(target)).parameters
+    except (HydraException, ImportError, AttributeError, ValueError, TypeError):
+        return False
+
+
+def _explain(node: Config, error: InstantiationException) -> str:
+    """The cause without Hydra's wrapping; for an unknown argument also the good ones."""
+    cause: BaseException = error
+    while isinstance(cause, InstantiationException) and cause.__cause__ is not None:
+        cause = cause.__cause__
+    where = str(error).rsplit("full_key: ", 1)[-1].strip() if "full_key" in str(error) else ""
+    target = str(node.get("_target_", ""))
+    place = f"{target}, {where}" if where else target
+    if isinstance(cause, TypeError) and "unexpected keyword argument" in str(cause):
+        return f"{place}: {cause}{_good_arguments(node, where, str(cause))}"
+    return f"{cause}" if isinstance(cause, ValueError) else f"{place}: {cause}"
+
+
+def _good_arguments(node: Config, where: str, message: str) -> str:
+    for key in where.split(".") if where else []:
+        node = node.get(key, node) if isinstance(node, dict) else node
+    try:
+        known = list(inspect.signature(get_object(node["_target_"])).parameters)
+    except (HydraException, ValueError, TypeError, KeyError):
+        return ""
+    wrong = message.rsplit("'", 2)[-2]
+    close = difflib.get_close_matches(wrong, known, n=1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    return f"; it takes {', '.join(known)}.{hint}"
