@@ -7,22 +7,28 @@ names as its `_target_`. Shape letters: N instances, H and W pixels.
 """
 
 from collections.abc import Callable, Mapping
-from functools import wraps
-from typing import Any, ClassVar, Literal, ParamSpec, cast
+from functools import partial, wraps
+from inspect import signature
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from losses.checks import check_inputs
 from losses.instances import by_instances
+from losses.per_target import once_per_target
 from losses.ranges import Parameter, check_arguments, parameters_of
 
 Kind = Literal["pixel", "region"]
-P = ParamSpec("P")
 
 
-def mask_loss(kind: Kind) -> Callable[[Callable[P, Tensor]], Callable[P, Tensor]]:
-    """Puts `function(logits_NHW, target_NHW, weight_NHW=None, *, ...)` under the contract.
+def mask_loss(
+    kind: Kind,
+    *,
+    per_target: Callable[[Tensor], Tensor] | None = None,
+    can_be_negative: bool = False,
+) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
+    """Puts `function(logits_NHW, target_NHW, weight_NHW, *, ...)` under the contract.
 
     The function may rely on: equal shapes, at least one instance, float32 or float64, autocast
     off, parameters in the ranges of its annotations. It returns one value an instance, each from
@@ -32,30 +38,42 @@ def mask_loss(kind: Kind) -> Callable[[Callable[P, Tensor]], Callable[P, Tensor]
         kind: "pixel" for a weighted mean over the region, which a normaliser may turn back into
             the sum; "region" for one value an instance. With a true argument `per_pixel` a region
             loss is a pixel loss.
+        per_target: makes a map [N, H, W] of the target, which the function gets as its fourth
+            argument; made once for a target, outside the graph.
+        can_be_negative: whether the value has no lower bound of 0, so that its weight cannot be
+            learned.
     """
 
-    def decorate(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
+    def decorate(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         name = function.__name__
         parameters = parameters_of(function)
 
         @wraps(function)
         def loss(
-            logits: Tensor, target: Tensor, weight: Tensor | None = None, **arguments: Any
+            logits_NHW: Tensor,
+            target_NHW: Tensor,
+            weight_NHW: Tensor | None = None,
+            **arguments: Any,
         ) -> Tensor:
             check_arguments(name, parameters, arguments)
-            check_inputs(name, logits, target, weight)
-            with torch.autocast(logits.device.type, enabled=False):
-                dtype = torch.promote_types(logits.dtype, torch.float32)
-                return by_instances(
-                    lambda z, t, w: cast(Callable[..., Tensor], function)(z, t, w, **arguments),
-                    logits.to(dtype),
-                    target.detach().to(dtype),
-                    None if weight is None else weight.detach().to(dtype),
-                )
+            check_inputs(name, logits_NHW, target_NHW, weight_NHW)
+            dtype = torch.promote_types(logits_NHW.dtype, torch.float32)
+            others = [target_NHW] if weight_NHW is None else [target_NHW, weight_NHW]
+            inputs: list[Tensor | None] = [each.detach().to(dtype) for each in others]
+            if per_target is not None:
+                inputs += [None] * (2 - len(inputs))
+                inputs.append(once_per_target(per_target, target_NHW).to(dtype))
+            with torch.autocast(logits_NHW.device.type, enabled=False):
+                bound = partial(function, **arguments)
+                return by_instances(bound, logits_NHW.to(dtype), tuple(inputs))
 
+        # What the wrapped function's fourth argument is, its callers need not know.
+        shown = [each for each in signature(function).parameters.values() if each.name != "map_NHW"]
+        loss.__signature__ = signature(function).replace(parameters=shown)  # type: ignore[attr-defined]
         loss.kind = kind  # type: ignore[attr-defined]
+        loss.can_be_negative = can_be_negative  # type: ignore[attr-defined]
         loss.parameters = parameters  # type: ignore[attr-defined]
-        return cast(Callable[P, Tensor], loss)
+        return loss
 
     return decorate
 
@@ -91,6 +109,10 @@ class LossModule(nn.Module):
     def kind(self) -> Kind:
         per_pixel = self.arguments.get("per_pixel", False)
         return "pixel" if per_pixel else type(self).function.kind  # type: ignore[attr-defined]
+
+    @property
+    def can_be_negative(self) -> bool:
+        return bool(type(self).function.can_be_negative)  # type: ignore[attr-defined]
 
     def forward(
         self, logits_NHW: Tensor, target_NHW: Tensor, weight_NHW: Tensor | None = None

@@ -1,14 +1,18 @@
-"""Binary cross-entropy from logits and its kin; pixel losses.
+"""Binary cross-entropy from logits and its weighted kin; pixel losses.
 
-z logits, t target, w the region's weight; everywhere softplus(-z) stands for -ln p and softplus(z)
-for -ln(1 - p): the form with probabilities has no gradient from z = 17 on in float32.
+z logits, t target; −ln p is softplus(−z) and −ln(1 − p) is softplus(z). The form with
+probabilities has no gradient from z = 17 on in float32.
 """
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from losses.contract import mask_loss, module
-from losses.reductions import log_cosh_of, region_mean
+from losses.distance import signed_distance_NHW
+from losses.log_cosh import log_cosh_of
+from losses.ranges import NonNegative, Positive, UnitBelowOne
+from losses.reductions import region_mean
 
 
 def bce_map(logits_NHW: Tensor, target_NHW: Tensor) -> Tensor:
@@ -18,7 +22,7 @@ def bce_map(logits_NHW: Tensor, target_NHW: Tensor) -> Tensor:
 
 @mask_loss("pixel")
 def bce(logits_NHW: Tensor, target_NHW: Tensor, weight_NHW: Tensor | None = None) -> Tensor:
-    """Binary cross-entropy: the loss of YOLACT and of the survey's baseline.
+    """Binary cross-entropy: the loss of YOLACT and the survey's baseline.
 
     Formula: mean(softplus(z) − z·t)
 
@@ -30,9 +34,105 @@ def bce(logits_NHW: Tensor, target_NHW: Tensor, weight_NHW: Tensor | None = None
     Returns:
         One value an instance, [N].
 
-    Source: the survey's eq. 1.
+    Source: the survey, eq. 1.
     """
     return region_mean(bce_map(logits_NHW, target_NHW), weight_NHW)
+
+
+@mask_loss("pixel")
+def weighted_bce(
+    logits_NHW: Tensor,
+    target_NHW: Tensor,
+    weight_NHW: Tensor | None = None,
+    *,
+    positive_weight: Positive = 1.0,
+) -> Tensor:
+    """Binary cross-entropy whose mask pixels count w times.
+
+    Formula: mean(w·t·softplus(−z) + (1 − t)·softplus(z))
+
+    Args:
+        logits_NHW, target_NHW, weight_NHW: as in `bce`.
+        positive_weight: w; above 1 a missed mask pixel costs more than a false one.
+
+    Source: torch.nn.BCEWithLogitsLoss, pos_weight.
+    """
+    return region_mean(_two_sided(logits_NHW, target_NHW, positive_weight, 1.0), weight_NHW)
+
+
+@mask_loss("pixel")
+def balanced_bce(
+    logits_NHW: Tensor, target_NHW: Tensor, weight_NHW: Tensor | None = None
+) -> Tensor:
+    """Binary cross-entropy in which object and background weigh the same, however small one is.
+
+    A mask without object, or without background, has nothing to balance: there both weigh 1,
+    where the formula would give an empty mask a loss of 0 whatever is predicted.
+
+    Formula: mean(β·t·softplus(−z) + (1 − β)·(1 − t)·softplus(z)), β = share of background
+
+    Args:
+        logits_NHW, target_NHW, weight_NHW: as in `bce`.
+
+    Source: Xie & Tu 2015, Holistically-nested edge detection, eq. 2.
+    """
+    object_share_N11 = region_mean(target_NHW, weight_NHW)[:, None, None]
+    lone = (object_share_N11 <= 0) | (object_share_N11 >= 1)
+    positive = torch.where(lone, 1, 1 - object_share_N11)
+    negative = torch.where(lone, 1, object_share_N11)
+    return region_mean(_two_sided(logits_NHW, target_NHW, positive, negative), weight_NHW)
+
+
+@mask_loss("pixel")
+def label_smoothing_bce(
+    logits_NHW: Tensor,
+    target_NHW: Tensor,
+    weight_NHW: Tensor | None = None,
+    *,
+    smoothing: UnitBelowOne = 0.05,
+) -> Tensor:
+    """Binary cross-entropy against a target drawn towards ½: no pixel is worth certainty.
+
+    Formula: BCE with t(1 − s) + s/2 in place of t
+
+    Args:
+        logits_NHW, target_NHW, weight_NHW: as in `bce`.
+        smoothing: s.
+
+    Source: Szegedy et al. 2016; Mask R-CNN custom-loss page.
+    """
+    softened_NHW = target_NHW * (1 - smoothing) + smoothing / 2
+    return region_mean(bce_map(logits_NHW, softened_NHW), weight_NHW)
+
+
+@mask_loss("pixel", per_target=signed_distance_NHW)
+def border_bce(
+    logits_NHW: Tensor,
+    target_NHW: Tensor,
+    weight_NHW: Tensor | None = None,
+    map_NHW: Tensor | None = None,
+    *,
+    w0: NonNegative = 10.0,
+    sigma: Positive = 5.0,
+) -> Tensor:
+    """Binary cross-entropy that weighs pixels near the target's edge more.
+
+    In U-Net d1 and d2 are the distances to the two nearest cells, whose class weight is w_c. One
+    instance's mask has two regions, object and background: a pixel lies in one, at distance 0, and
+    d1 + d2 is its distance to the other; w_c is 1. A mask without an edge is plain BCE.
+
+    Formula: mean((1 + w0·exp(−(d1 + d2)²/(2σ²)))·BCE)
+
+    Args:
+        logits_NHW, target_NHW, weight_NHW: as in `bce`.
+        w0: extra weight at the edge.
+        sigma: σ, width of the border in pixels.
+
+    Source: Ronneberger et al. 2015, U-Net, eq. 2.
+    """
+    assert map_NHW is not None
+    closeness_NHW = torch.exp(map_NHW.square() / (-2 * sigma**2)) * (map_NHW != 0)
+    return region_mean(bce_map(logits_NHW, target_NHW) * (1 + w0 * closeness_NHW), weight_NHW)
 
 
 @mask_loss("pixel")
@@ -43,7 +143,7 @@ def log_cosh_bce(
     *,
     naive: bool = False,
 ) -> Tensor:
-    """Log-cosh of the binary cross-entropy of each pixel.
+    """Log-cosh of the binary cross-entropy of each pixel: quadratic where it is small.
 
     Formula: mean(ln cosh(BCE))
 
@@ -53,8 +153,22 @@ def log_cosh_bce(
 
     Source: the survey's README.
     """
-    return region_mean(log_cosh_of(bce_map(logits_NHW, target_NHW), naive), weight_NHW)
+    map_NHW = log_cosh_of(bce_map(logits_NHW, target_NHW), reach="far", naive=naive)
+    return region_mean(map_NHW, weight_NHW)
+
+
+def _two_sided(
+    logits_NHW: Tensor, target_NHW: Tensor, positive: Tensor | float, negative: Tensor | float
+) -> Tensor:
+    """positive·t·softplus(−z) + negative·(1 − t)·softplus(z)."""
+    missed_NHW = target_NHW * positive
+    false_NHW = (1 - target_NHW) * negative
+    return false_NHW * logits_NHW - (missed_NHW + false_NHW) * F.logsigmoid(logits_NHW)
 
 
 Bce = module(bce)
+WeightedBce = module(weighted_bce)
+BalancedBce = module(balanced_bce)
+LabelSmoothingBce = module(label_smoothing_bce)
+BorderBce = module(border_bce)
 LogCoshBce = module(log_cosh_bce)

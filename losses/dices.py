@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from losses.contract import mask_loss, module
+from losses.log_cosh import log_cosh_of
 from losses.ranges import NonNegative
-from losses.reductions import log_cosh_of, ratio, region_mean, region_sum
+from losses.reductions import ratio, region_mean, region_sum
 
 
 def dice_of(
@@ -84,6 +85,41 @@ def dice_squared(
 
 
 @mask_loss("region")
+def generalised_dice(
+    logits_NHW: Tensor,
+    target_NHW: Tensor,
+    weight_NHW: Tensor | None = None,
+    *,
+    smooth: NonNegative = 1e-6,
+) -> Tensor:
+    """Dice over object and background together, each weighed by its size to the power −2.
+
+    Where one of the two has no pixel its weight would be infinite: there both weigh the same.
+
+    Formula: 1 − (2Σ_l w_l·I_l + s)/(Σ_l w_l·(P_l + T_l) + s), w_l ∝ 1/T_l²
+
+    Args:
+        logits_NHW, target_NHW, weight_NHW: as in `bce`.
+        smooth: s, where the two weights add up to 1.
+
+    Source: Sudre et al. 2017.
+    """
+    probs_NHW = torch.sigmoid(logits_NHW)
+    inside_NHW = torch.ones_like(target_NHW) if weight_NHW is None else weight_NHW
+    pixels_N = inside_NHW.sum(dim=(1, 2))
+    overlap_N = region_sum(probs_NHW * target_NHW, weight_NHW)
+    found_N, truth_N = region_sum(probs_NHW, weight_NHW), region_sum(target_NHW, weight_NHW)
+    empty_N = pixels_N - truth_N
+    squares_N = truth_N.square() + empty_N.square()
+    lone_N = (truth_N <= 0) | (empty_N <= 0)
+    object_N = torch.where(lone_N, 0.5, empty_N.square() / torch.where(lone_N, 1, squares_N))
+    sizes_N = found_N + truth_N
+    both_N = object_N * overlap_N + (1 - object_N) * (pixels_N - sizes_N + overlap_N)
+    either_N = object_N * sizes_N + (1 - object_N) * (2 * pixels_N - sizes_N)
+    return 1 - ratio(2 * both_N + smooth, either_N + smooth)
+
+
+@mask_loss("region")
 def log_cosh_dice(
     logits_NHW: Tensor,
     target_NHW: Tensor,
@@ -111,12 +147,13 @@ def log_cosh_dice(
     Source: the survey's eq. 5; Jadon 2020.
     """
     if per_pixel:
-        map_NHW = log_cosh_of(_dice_map(logits_NHW, target_NHW, pixel_smooth), naive)
+        map_NHW = log_cosh_of(_dice_map(logits_NHW, target_NHW, pixel_smooth), naive=naive)
         return region_mean(map_NHW, weight_NHW)
     probs_NHW = torch.sigmoid(logits_NHW)
-    return log_cosh_of(dice_of(probs_NHW, target_NHW, weight_NHW, smooth, squared), naive)
+    return log_cosh_of(dice_of(probs_NHW, target_NHW, weight_NHW, smooth, squared), naive=naive)
 
 
 Dice = module(dice)
 DiceSquared = module(dice_squared)
+GeneralisedDice = module(generalised_dice)
 LogCoshDice = module(log_cosh_dice)

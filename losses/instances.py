@@ -12,45 +12,43 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-InstanceLoss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+InstanceLoss = Callable[..., Tensor]
 
 # Pixels of one group. On a CPU a dozen float32 tensors of this size stay in cache; on a GPU
 # launches are what costs, so groups are only there to bound memory.
-CPU_GROUP = 1 << 17
+CPU_GROUP = 1 << 16
 GPU_GROUP = 1 << 23
 
 
 def by_instances(
-    loss: InstanceLoss, logits_NHW: Tensor, target_NHW: Tensor, weight_NHW: Tensor | None
+    loss: InstanceLoss, logits_NHW: Tensor, others_NHW: tuple[Tensor | None, ...]
 ) -> Tensor:
-    """`loss(logits, target, weight)` [N] in groups of instances; differentiable once in logits."""
+    """`loss(logits, *others)` [N] in groups of instances; differentiable once in the logits."""
     if len(logits_NHW) == 0:
         return logits_NHW.sum(dim=(1, 2))
     if torch.compiler.is_compiling():
-        return loss(logits_NHW, target_NHW, weight_NHW)
-    values: Tensor = _ByInstances.apply(logits_NHW, target_NHW, weight_NHW, loss)
+        return loss(logits_NHW, *others_NHW)
+    values: Tensor = _ByInstances.apply(loss, logits_NHW, *others_NHW)
     return values
 
 
 class _ByInstances(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, logits: Tensor, target: Tensor, weight: Tensor | None, loss: InstanceLoss
-    ) -> Tensor:
+    def forward(ctx: Any, loss: InstanceLoss, logits: Tensor, *others: Tensor | None) -> Tensor:
         group = CPU_GROUP if logits.device.type == "cpu" else GPU_GROUP
         size = max(1, group // logits[0].numel())
         values = logits.new_empty(len(logits))
-        slope = torch.empty_like(logits) if ctx.needs_input_grad[0] else None
+        slope = torch.empty_like(logits) if ctx.needs_input_grad[1] else None
         for start in range(0, len(logits), size):
             part = slice(start, start + size)
             scores = logits[part].detach()
-            part_weight = None if weight is None else weight[part]
+            rest = [None if each is None else each[part] for each in others]
             if slope is None:
-                values[part] = loss(scores, target[part], part_weight)
+                values[part] = loss(scores, *rest)
                 continue
             with torch.enable_grad():
                 scores.requires_grad_()
-                part_values = loss(scores, target[part], part_weight)
+                part_values = loss(scores, *rest)
                 (slope[part],) = torch.autograd.grad(part_values.sum(), scores)
             values[part] = part_values.detach()
         if slope is not None:
@@ -59,6 +57,7 @@ class _ByInstances(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_N: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, grad_N: Tensor) -> tuple[Tensor | None, ...]:
         (slope,) = ctx.saved_tensors
-        return grad_N[:, None, None] * slope, None, None, None
+        others = len(ctx.needs_input_grad) - 2
+        return None, grad_N[:, None, None] * slope, *(None,) * others

@@ -36,7 +36,7 @@ Positive = Annotated[float, Range(low=0, low_open=True)]
 NonNegative = Annotated[float, Range(low=0)]
 Unit = Annotated[float, Range(low=0, high=1)]
 UnitBelowOne = Annotated[float, Range(low=0, high=1, high_open=True)]
-UnitAboveZero = Annotated[float, Range(low=0, high=1, low_open=True)]
+AtLeastMinusOne = Annotated[float, Range(low=-1)]
 Percent = Annotated[float, Range(low=0, high=100, low_open=True)]
 
 

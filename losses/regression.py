@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from losses.contract import mask_loss, module
+from losses.log_cosh import log_cosh_of
 from losses.ranges import Positive
-from losses.reductions import log_cosh_of, region_mean
+from losses.reductions import region_mean
 
 
 class HuberIsHalfMse(UserWarning):
@@ -83,7 +84,8 @@ def log_cosh(logits_NHW: Tensor, target_NHW: Tensor, weight_NHW: Tensor | None =
 
     Source: Jadon 2020, A survey of loss functions for semantic segmentation.
     """
-    return region_mean(log_cosh_of(torch.sigmoid(logits_NHW) - target_NHW), weight_NHW)
+    error_NHW = torch.sigmoid(logits_NHW) - target_NHW
+    return region_mean(log_cosh_of(error_NHW, reach="near"), weight_NHW)
 
 
 def _warn_of_half_mse(arguments: Mapping[str, Any]) -> None:
