@@ -15,7 +15,8 @@ from typing import Any
 MACHINE_ONLY = frozenset(
     {"runtime", "logger", "outputs", "sweep", "evaluation", "run", "data_root"}
 )
-DATASET_PATHS = frozenset({"root", "cache"})
+# Where a data set lies, and the text that says where to get it.
+DATASET_PATHS = frozenset({"root", "cache", "source"})
 
 
 def run_id(config: dict[str, Any]) -> str:

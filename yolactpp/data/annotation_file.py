@@ -29,11 +29,7 @@ def read_annotation_file(path: Path, source: str | None = None) -> dict[str, Any
         DatasetError: the file is missing, no JSON, or lacks a list.
     """
     if not path.is_file():
-        hint = f" Where to get it: {source}." if source else ""
-        raise DatasetError(
-            f"{path}: no such annotation file.{hint} "
-            "Set dataset.root (or data_root) to the folder that holds the data set"
-        )
+        raise DatasetError(f"{path}: {missing_dataset(source)}")
     try:
         content = json.loads(path.read_bytes())
     except ValueError as error:
@@ -46,6 +42,12 @@ def read_annotation_file(path: Path, source: str | None = None) -> dict[str, Any
     if missing:
         raise DatasetError(f"{path}: not a COCO annotation file, no list {', '.join(missing)}")
     return content
+
+
+def missing_dataset(source: str | None) -> str:
+    """What to do where a data set's folder or file is not there."""
+    hint = f" Where to get it: {source}." if source else ""
+    return f"not there.{hint} Set dataset.root (or data_root) to where the data set lies"
 
 
 def short_coco_name(file_name: str) -> str:
@@ -68,7 +70,7 @@ def annotation_fault(annotation: dict[str, Any], height: int, width: int) -> str
     if (
         not isinstance(box, list)
         or len(box) != 4
-        or not all(isinstance(value, int | float) and math.isfinite(value) for value in box)
+        or not all(type(value) in (int, float) and math.isfinite(value) for value in box)
     ):
         return f"bbox {box!r} is not a list of 4 finite numbers x, y, width, height"
     x, y, box_width, box_height = box

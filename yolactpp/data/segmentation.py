@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -41,10 +40,14 @@ def _polygon_fault(polygon: Any, height: int, width: int) -> str | None:
     if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
         length = len(polygon) if isinstance(polygon, list) else repr(polygon)
         return f"broken polygon: an even count of at least 6 coordinates expected, got {length}"
-    if not all(_is_finite_number(value) for value in polygon):
+    try:
+        points = np.array(polygon)
+    except ValueError:
+        points = np.array(None)
+    if points.dtype.kind not in "fi" or points.ndim != 1 or not np.isfinite(points).all():
         return "broken polygon: a coordinate is not a finite number"
-    x, y = polygon[0::2], polygon[1::2]
-    if max(x) <= 0 or max(y) <= 0 or min(x) >= width or min(y) >= height:
+    x, y = points[0::2], points[1::2]
+    if x.max() <= 0 or y.max() <= 0 or x.min() >= width or y.min() >= height:
         return f"polygon lies outside the {width} x {height} image"
     return None
 
@@ -83,10 +86,6 @@ def _parse_counts(compressed: bytes) -> list[int] | None:
                 value -= 1 << shift
         counts.append(value + counts[-2] if len(counts) > 2 else value)
     return counts
-
-
-def _is_finite_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_count(value: Any) -> bool:
