@@ -9,11 +9,17 @@ for a neutral one. `needs_geometry` says whether priors and matched boxes are lo
 letters: B images, P priors, C classes with background.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from losses.precision import at_least_float32
+
+# Logits looked at at once: on a CPU few enough to stay in its cache, on a GPU a bound on memory.
+_CPU_BLOCK = 1 << 18
+_GPU_BLOCK = 1 << 28
 
 
 class Ohem(nn.Module):
@@ -56,12 +62,23 @@ class Ohem(nn.Module):
     def _hardest(self, logits_BPC: Tensor, target_BP: Tensor) -> Tensor:
         # Positives and neutrals compete with hardness 0 and are struck out afterwards, as in
         # YOLACT's code: where negatives run short, they use up places.
-        hardness_BP = torch.logsumexp(logits_BPC, dim=2) - logits_BPC[..., 0]
-        hardness_BP = hardness_BP.masked_fill(target_BP != 0, 0)
-        rank_BP = hardness_BP.argsort(dim=1, descending=True).argsort(dim=1)
+        hardness_BP = _hardness(logits_BPC).masked_fill(target_BP != 0, 0)
         wanted_B = (target_BP > 0).sum(dim=1) * self.negatives_per_positive
         wanted_B = wanted_B.clamp(max=target_BP.shape[1] - 1)
-        return (rank_BP < wanted_B[:, None]) & (target_BP == 0)
+        # A GPU ranks all: asking it how many are wanted would wait for it.
+        ranked = target_BP.shape[1] if wanted_B.is_cuda else math.ceil(wanted_B.max())
+        order_BK = hardness_BP.topk(ranked, dim=1).indices
+        is_wanted_BK = torch.arange(ranked, device=order_BK.device) < wanted_B[:, None]
+        chosen_BP = torch.zeros_like(target_BP, dtype=torch.bool)
+        return chosen_BP.scatter_(1, order_BK, is_wanted_BK) & (target_BP == 0)
+
+
+def _hardness(logits_BPC: Tensor) -> Tensor:
+    """−ln p_background of each prior [B, P], in blocks: at COCO's size several times faster."""
+    rows_NC = logits_BPC.flatten(0, 1)
+    block = max(1, (_GPU_BLOCK if rows_NC.is_cuda else _CPU_BLOCK) // rows_NC.shape[1])
+    parts = [-F.log_softmax(part_nC, dim=1)[:, 0] for part_nC in rows_NC.split(block)]
+    return torch.cat(parts).view(logits_BPC.shape[:2])
 
 
 def check_classes(name: str, class_logits_BPC: Tensor, class_target_BP: Tensor) -> None:
