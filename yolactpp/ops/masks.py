@@ -5,8 +5,13 @@ Shape letters: B images, N instances, G ground-truth masks, K prototypes, H and 
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from yolactpp.ops.boxes import sanitize_range
+
+# Pixels at once: on a CPU few enough to stay in its cache, on a GPU a bound on memory.
+_CPU_BLOCK = 1 << 20
+_GPU_BLOCK = 1 << 28
 
 
 def assemble_masks(prototypes_BHWK: Tensor, coefficients_BNK: Tensor) -> Tensor:
@@ -40,8 +45,7 @@ def crop_mask_NHW(boxes_N4: Tensor, height: int, width: int, padding: int = 1) -
 def downsample_masks(masks_GHW: Tensor, height: int, width: int) -> Tensor:
     """Binary masks at another size: bilinear without antialiasing, half-pixel centres, over 0.5.
 
-    Equals `interpolate(masks, mode="bilinear") > 0.5` and reads only the four pixels around each
-    sample, so that large masks are never turned into floats.
+    A block of masks at a time, so that a batch's are never all turned into floats.
 
     Args:
         masks_GHW: 0/1, any type.
@@ -49,26 +53,16 @@ def downsample_masks(masks_GHW: Tensor, height: int, width: int) -> Tensor:
     Returns:
         bool [G, height, width].
     """
-    top, bottom, share_H = _neighbours(masks_GHW.shape[1], height, masks_GHW.device)
-    left, right, share_W = _neighbours(masks_GHW.shape[2], width, masks_GHW.device)
-    value = torch.zeros(1, device=masks_GHW.device)
-    for row, share_row in ((top, 1 - share_H), (bottom, share_H)):
-        rows_GhW = masks_GHW.index_select(1, row)
-        line = rows_GhW.index_select(2, left) * (1 - share_W)
-        line += rows_GhW.index_select(2, right) * share_W
-        value = value + line * share_row[:, None]
-    return value > 0.5
+    pixels = masks_GHW.shape[1] * masks_GHW.shape[2]
+    block = max(1, (_GPU_BLOCK if masks_GHW.is_cuda else _CPU_BLOCK) // pixels)
+    parts = [
+        interpolate(part_gHW[:, None].float(), (height, width), mode="bilinear")[:, 0] > 0.5
+        for part_gHW in masks_GHW.split(block)
+    ]
+    return torch.cat(parts) if len(masks_GHW) else masks_GHW.new_zeros(0, height, width).bool()
 
 
 def _kept(a_N: Tensor, b_N: Tensor, size: int, padding: int) -> Tensor:
     low, high = sanitize_range(a_N, b_N, size, padding)
     pixel = torch.arange(size, device=a_N.device, dtype=a_N.dtype)
     return (pixel >= low[:, None]) & (pixel < high[:, None])
-
-
-def _neighbours(source: int, wanted: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Lower and upper source index of each sample and the upper one's share."""
-    at = (torch.arange(wanted, device=device) + 0.5) * (source / wanted) - 0.5
-    at = at.clamp(min=0)
-    low = at.long().clamp(max=source - 1)
-    return low, (low + 1).clamp(max=source - 1), at - low

@@ -1,0 +1,104 @@
+"""The batched criterion against the loop version that is its test reference, forward and backward.
+
+    python -m benchmarks.criterion [--batch 16] [--objects 10 20] [--threads 2] [--repeats 3]
+
+Random outputs of a network for 550 px images: 57744 priors, 81 classes, 138 px prototypes.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+import losses
+from tests.references.criterion import criterion_loops
+from yolactpp.criterion.criterion import Criterion
+from yolactpp.model.mask_iou import MaskIouNet
+from yolactpp.model.priors import PriorGrid
+from yolactpp.structures import HeadOutputs, Targets
+
+SIZE = 550
+PROTOTYPES_SIZE = 138
+LEVELS = (69, 35, 18, 9, 5)
+STRIDES = (8, 16, 32, 64, 128)
+CLASSES = 81
+PROTOTYPES = 32
+
+
+def random_targets(batch: int, fewest: int, most: int) -> Targets:
+    """Ellipses of 3 to 40 % of the image's side."""
+    boxes, labels, masks = [], [], []
+    grid = (torch.arange(SIZE) + 0.5) / SIZE
+    for _ in range(batch):
+        count = int(torch.randint(fewest, most + 1, ()))
+        sides = 0.03 + 0.37 * torch.rand(count, 2) ** 2
+        low = torch.rand(count, 2) * (1 - sides)
+        boxes.append(torch.cat([low, low + sides], 1))
+        labels.append(torch.randint(0, CLASSES - 1, (count,)))
+        x, y = (
+            ((grid - (low + sides / 2)[:, i, None]) / sides[:, i, None] * 2) ** 2 for i in (0, 1)
+        )
+        masks.append(((y[:, :, None] + x[:, None, :]) < 1).to(torch.uint8))
+    return Targets.from_images(boxes, labels, masks)
+
+
+def random_outputs(batch: int) -> HeadOutputs:
+    priors = PriorGrid()([(side, side) for side in LEVELS], STRIDES, SIZE, torch.device("cpu"))
+    count = len(priors)
+    return HeadOutputs(
+        loc_BP4=torch.randn(batch, count, 4).requires_grad_(),
+        class_logits_BPC=torch.randn(batch, count, CLASSES).requires_grad_(),
+        coefficients_BPK=torch.randn(batch, count, PROTOTYPES).tanh().requires_grad_(),
+        prototypes_BHWK=torch.rand(
+            batch, PROTOTYPES_SIZE, PROTOTYPES_SIZE, PROTOTYPES
+        ).requires_grad_(),
+        priors_P4=priors,
+        semantic_logits_BCHW=torch.randn(batch, CLASSES - 1, LEVELS[0], LEVELS[0]).requires_grad_(),
+    )
+
+
+def step_s(losses_of: Callable[[], dict[str, Tensor]], repeats: int) -> tuple[float, float]:
+    """Median seconds of the forward and of the backward pass."""
+    forward, backward = [], []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        values = losses_of()
+        middle = time.perf_counter()
+        torch.stack([value for key, value in values.items() if "/" not in key]).sum().backward()
+        forward.append(middle - start)
+        backward.append(time.perf_counter() - middle)
+    return statistics.median(forward[1:]), statistics.median(backward[1:])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--objects", type=int, nargs=2, default=(10, 20))
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--repeats", type=int, default=3)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(0)
+    targets = random_targets(arguments.batch, *arguments.objects)
+    outputs = random_outputs(arguments.batch)
+    net = MaskIouNet((8, 16, 32, 64, 128), CLASSES - 1)
+    batched = Criterion(
+        mask_loss=losses.single(losses.Bce()),
+        box_loss=losses.SmoothL1(),
+        class_loss=losses.Ohem(),
+    )
+    timings = {
+        "loops": step_s(lambda: criterion_loops(outputs, targets, net), arguments.repeats),
+        "batched": step_s(lambda: batched(outputs, targets, net), arguments.repeats),
+    }
+    for name, (forward, backward) in timings.items():
+        print(f"{name:8} forward {forward:6.3f} s  backward {backward:6.3f} s")
+    ratio = sum(timings["loops"]) / sum(timings["batched"])
+    print(f"loops / batched = {ratio:.2f} at batch {arguments.batch}, {arguments.threads} threads")
+
+
+if __name__ == "__main__":
+    main()
