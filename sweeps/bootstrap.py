@@ -52,6 +52,27 @@ def average_precision(matches: Matches, weights_RI: np.ndarray | None = None) ->
     return np.stack([_class_ap(each, weights_RI) for each in matches.classes], axis=1)
 
 
+def precision_curves(matches: Matches) -> np.ndarray:
+    """Interpolated precision at the 101 recall levels, each image counted once.
+
+    Returns:
+        float64 [K, T, 101]; NaN where a class has no object. Its mean over the levels is AP.
+    """
+    thresholds = len(matches.classes[0].matched_TD) if matches.classes else 0
+    curves_KTL = np.full((len(matches.classes), thresholds, len(RECALL_LEVELS)), np.nan)
+    for k, found in enumerate(matches.classes):
+        objects = int(found.objects_I.sum())
+        for t in range(thresholds) if objects else ():
+            counted_D = ~found.ignored_TD[t]
+            right_P = np.flatnonzero(found.matched_TD[t] & counted_D)
+            true_P = np.arange(1, len(right_P) + 1)
+            precision_P = true_P / (counted_D.cumsum()[right_P] + np.spacing(1))
+            envelope_P = np.maximum.accumulate(precision_P[::-1])[::-1]
+            index_L = np.searchsorted(true_P / objects, RECALL_LEVELS, side="left")
+            curves_KTL[k, t] = np.append(envelope_P, 0.0)[index_L]
+    return curves_KTL
+
+
 def mean_ap(ap_RKT: np.ndarray) -> np.ndarray:
     """COCO's AP: the mean over thresholds and over the classes that have objects; [R]."""
     return threshold_ap(ap_RKT).mean(axis=1)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sweeps.bootstrap import average_precision, mean_ap, resample_weights
+from sweeps.bootstrap import average_precision, mean_ap, precision_curves, resample_weights
 from sweeps.matches import GroundTruth, Matches, load_ground_truth, match_file
 from yolactpp.run_dir import RunDir
 
@@ -30,12 +30,14 @@ class Evidence:
     Args:
         task: `bbox` or `segm`.
         replicates: run folder -> AP replicates [R], fractions.
+        precision: run folder -> precision [10 thresholds, 101 recall levels], mean over classes.
         images: run folder -> number of validation images.
         problems: why a run has no replicates, or why its numbers do not agree; one line each.
     """
 
     task: str = "segm"
     replicates: dict[str, np.ndarray] = field(default_factory=dict)
+    precision: dict[str, np.ndarray] = field(default_factory=dict)
     images: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
@@ -63,10 +65,16 @@ def gather(
         except (OSError, ValueError, KeyError) as error:
             evidence.problems.append(f"{row['name']}: no interval over images: {error}")
             continue
+        if not any(each.objects_I.any() for each in matches.classes):
+            evidence.problems.append(f"{row['name']}: its validation set holds no object")
+            continue
         ids = matches.image_ids
         if ids not in draws:
             draws[ids] = resample_weights(len(ids), replicates, np.random.default_rng(seed))
-        whole = float(mean_ap(average_precision(matches))[0])
+        curves_KTL = precision_curves(matches)
+        present = ~np.isnan(curves_KTL[:, 0, 0])
+        evidence.precision[folder] = curves_KTL[present].mean(axis=0)
+        whole = float(evidence.precision[folder].mean())
         stored = row.get(f"{task}.AP")
         if stored is not None and not abs(whole - stored) <= AGREEMENT:
             evidence.problems.append(

@@ -250,11 +250,13 @@ def _last_best(iou_G: np.ndarray, allowed_TG: np.ndarray) -> np.ndarray:
     return np.where(allowed_TG.any(axis=1), best_T, -1)
 
 
-def _region(record: dict[str, Any], task: str) -> Any:
-    if task == "bbox":
-        return record["bbox"]
-    segmentation = record["segmentation"]
+def as_rle(segmentation: dict[str, Any]) -> dict[str, Any]:
+    """A detection's mask as a compressed run-length code, whichever way it is stored."""
     if isinstance(segmentation["counts"], list):
         height, width = segmentation["size"]
         return rle_codec.frPyObjects(segmentation, height, width)
     return segmentation
+
+
+def _region(record: dict[str, Any], task: str) -> Any:
+    return record["bbox"] if task == "bbox" else as_rle(record["segmentation"])

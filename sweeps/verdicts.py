@@ -100,7 +100,7 @@ def batch_size_table(
     metric: str = "segm.AP",
     baseline: int = BASELINE_BATCH,
 ) -> pd.DataFrame:
-    """Every arm against its own loss at the baseline's batch size and the schedule that goes with it.
+    """Every arm against its own loss at the baseline's batch size, with that size's schedule.
 
     Arguments, result and errors as in `verdict_table`.
     """

@@ -48,8 +48,8 @@ class Ellipse:
         return canvas
 
     def moved(self, noise: float, rng: np.random.Generator) -> Ellipse:
-        shift = rng.normal(0, noise * 6, 2)
-        scale = np.exp(rng.normal(0, noise * 0.5, 2))
+        shift = rng.normal(0, noise * 3, 2)
+        scale = np.exp(rng.normal(0, noise * 0.3, 2))
         return Ellipse(
             (self.centre[0] + shift[0], self.centre[1] + shift[1]),
             (self.axes[0] * scale[0], self.axes[1] * scale[1]),
@@ -245,7 +245,7 @@ def make_run(
     run.config.write_text(yaml.safe_dump(config))
     write_json(run.run, provenance(config))
     boxes, masks = predictions(
-        made, noise * math.exp(rng.normal(0, 0.15)), int(rng.integers(2**31)), false_alarms
+        made, noise * math.exp(rng.normal(0, 0.06)), int(rng.integers(2**31)), false_alarms
     )
     run.bbox_predictions.parent.mkdir()
     run.bbox_predictions.write_text(json.dumps(boxes))

@@ -8,7 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sweeps.bootstrap import average_precision, mean_ap, resample_weights, threshold_ap
+from sweeps.bootstrap import (
+    average_precision,
+    mean_ap,
+    precision_curves,
+    resample_weights,
+    threshold_ap,
+)
 from sweeps.matches import GroundTruth, match, match_file
 from tests.sweeps.made_runs import coco_stats, make_dataset, predictions
 
@@ -50,6 +56,13 @@ def test_unit_weights_equal_pycocotools(tmp_path, task, ties, classes):
     records = predictions(made, 0.3, 1, ties=ties)[TASKS.index(task)]
     ap_RKT = average_precision(match(GroundTruth(made.annotations), records, task))
     evaluation = coco_stats(made.annotations, records, task)
+    matches = match(GroundTruth(made.annotations), records, task)
+    np.testing.assert_allclose(
+        precision_curves(matches).transpose(1, 2, 0),
+        evaluation.eval["precision"][:, :, :, 0, 2],
+        rtol=0,
+        atol=1e-12,
+    )
     np.testing.assert_allclose(
         ap_RKT[0], reference_ap(made.annotations, records, task), rtol=0, atol=1e-9
     )
