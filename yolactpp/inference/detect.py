@@ -125,6 +125,17 @@ class Detector:
                 score.
             stopwatch: times the stages `detection` and `masks`.
         """
+        # Half precision would change which boxes overlap and which masks cross one half.
+        with torch.autocast(outputs.loc_BP4.device.type, enabled=False):
+            return self._detect(outputs, sizes_hw, mask_iou_net, stopwatch)
+
+    def _detect(
+        self,
+        outputs: HeadOutputs,
+        sizes_hw: list[tuple[int, int]],
+        mask_iou_net: MaskIou | None,
+        stopwatch: Stopwatch | None,
+    ) -> list[Detections]:
         with stopwatch("detection") if stopwatch else nullcontext():
             found = self.find(
                 outputs.class_logits_BPC.float().softmax(dim=-1),
