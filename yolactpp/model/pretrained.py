@@ -24,7 +24,7 @@ _IGNORED = re.compile(r"fc\.")
 _STAGE = re.compile(r"layer(\d+)\.")
 
 
-class WeightsUnavailableError(RuntimeError):
+class WeightsUnavailableError(ValueError):
     """ImageNet weights could not be had; the message says why and what to set instead."""
 
 
