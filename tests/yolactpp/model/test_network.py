@@ -1,3 +1,5 @@
+from importlib import resources
+
 import numpy as np
 import pytest
 import torch
@@ -87,15 +89,16 @@ def test_frozen_batch_norm_leaves_185_of_393_tensors_trainable() -> None:
     assert not any(norm.training for norm in norms)
 
 
-@pytest.mark.parametrize(("size", "prototypes", "priors"), [(550, 138, 57744), (512, 128, 49104)])
-def test_sizes_of_the_fact_sheet(size: int, prototypes: int, priors: int) -> None:
+def test_sizes_of_the_fact_sheet() -> None:
     with torch.device("meta"):
-        network = make_network("yolactpp_r50", 2, size)
-        outputs = network.eval()(torch.empty(1, 3, size, size))
-    assert network.prototype_size(size) == prototypes
-    assert outputs.prototypes_BHWK.shape == (1, prototypes, prototypes, 32)
-    assert outputs.priors_P4.shape == (priors, 4)
-    assert outputs.semantic_logits_BCHW is None
+        network = make_network("yolactpp_r50", 2, 550).eval()
+    for size, side, count in ((550, 138, 57744), (512, 128, 49104)):
+        with torch.device("meta"):
+            outputs = network(torch.empty(1, 3, size, size))
+        assert network.prototype_size(size) == side
+        assert outputs.prototypes_BHWK.shape == (1, side, side, 32)
+        assert outputs.priors_P4.shape == (count, 4)
+        assert outputs.semantic_logits_BCHW is None
 
 
 @pytest.mark.parametrize("finest", [2, 3])
@@ -141,3 +144,36 @@ def test_bad_settings_are_named(overrides: list[str], message: str) -> None:
 def test_num_classes_counts_the_background() -> None:
     with pytest.raises(Exception, match="num_classes=1"):
         make_network("yolactpp_tiny", 1, 128)
+
+
+MODELS = sorted(
+    entry.name.removesuffix(".yaml")
+    for entry in resources.files("conf").joinpath("model").iterdir()
+    if entry.name.endswith(".yaml")
+)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_option_of_conf_model_runs(name: str) -> None:
+    with torch.device("meta"):
+        network = make_network(name, 3, 256)
+        outputs = network(torch.empty(2, 3, 256, 256))
+    assert outputs.class_logits_BPC.shape == (2, len(outputs.priors_P4), 3)
+    assert outputs.semantic_logits_BCHW is not None
+    assert outputs.semantic_logits_BCHW.shape[1] == 2
+    assert (network.mask_iou is None) == name.startswith("yolact_")
+
+
+def test_bf16_and_channels_last_stay_near_float32() -> None:
+    torch.manual_seed(0)
+    network = make_network("yolactpp_tiny", 2, 128).eval()
+    images = torch.randn(1, 3, 128, 128)
+    with torch.no_grad():
+        usual = network(images).class_logits_BPC
+        with torch.autocast("cpu", torch.bfloat16):
+            half = network(images).class_logits_BPC
+        last = network.to(memory_format=torch.channels_last)(
+            images.to(memory_format=torch.channels_last)
+        ).class_logits_BPC
+    assert (half.float() - usual).abs().max() <= 0.05 * usual.abs().max()
+    torch.testing.assert_close(last, usual, rtol=1e-4, atol=1e-5)
