@@ -1,8 +1,7 @@
 """From priors to boxes: which of a batch's priors are detections (YOLACT, section 5).
 
-Shape letters: B images, P priors, C classes with background, F foreground classes, K prototypes,
-Q candidates of an image (padded to the longest image), T candidates of one class, N detections
-(padded), H and W prototype pixels.
+Shape letters: B images, F foreground classes, K prototypes, Q candidates of an image (padded to the
+longest image), T candidates of one class, N detections (padded), G images times classes.
 """
 
 from __future__ import annotations
@@ -14,13 +13,14 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from yolactpp.inference.candidates import ABSENT, Candidates, confident_candidates
 from yolactpp.inference.postprocess import MaskIou, Postprocessor
-from yolactpp.ops.boxes import decode
 from yolactpp.ops.nms import fast_nms, greedy_nms
 from yolactpp.structures import Detections, HeadOutputs, Stopwatch
 
 Mode = Literal["fast", "cross_class", "traditional"]
-ABSENT = -1.0
+# Best candidates of each class that Fast NMS looks at first; then twice as many, and so on.
+FIRST_LOOK = 32
 
 
 @dataclass
@@ -42,15 +42,6 @@ class Found:
     @property
     def is_present_BN(self) -> Tensor:
         return self.scores_BN > ABSENT
-
-
-@dataclass
-class _Candidates:
-    """Priors above the confidence threshold, in prior order; padding has probability ABSENT."""
-
-    boxes_BQ4: Tensor
-    probs_BQF: Tensor
-    coefficients_BQK: Tensor
 
 
 class Detector:
@@ -137,12 +128,7 @@ class Detector:
         stopwatch: Stopwatch | None,
     ) -> list[Detections]:
         with stopwatch("detection") if stopwatch else nullcontext():
-            found = self.find(
-                outputs.class_logits_BPC.float().softmax(dim=-1),
-                outputs.loc_BP4.float(),
-                outputs.coefficients_BPK.float(),
-                outputs.priors_P4.float(),
-            )
+            found = self.find(confident_candidates(outputs, self.confidence_threshold))
         with stopwatch("masks") if stopwatch else nullcontext():
             return self.postprocessor(
                 found.boxes_BN4,
@@ -155,11 +141,8 @@ class Detector:
                 mask_iou_net,
             )
 
-    def find(
-        self, probs_BPC: Tensor, loc_BP4: Tensor, coefficients_BPK: Tensor, priors_P4: Tensor
-    ) -> Found:
-        """Boxes, classes and mask coefficients of a batch from its class probabilities."""
-        candidates = self._candidates(probs_BPC, loc_BP4, coefficients_BPK, priors_P4)
+    def find(self, candidates: Candidates) -> Found:
+        """Boxes, classes and mask coefficients of a batch: suppression by the chosen mode."""
         if self.mode == "fast":
             found = self._fast(candidates)
         elif self.mode == "cross_class":
@@ -171,47 +154,39 @@ class Detector:
             found.scores_BN = found.scores_BN.masked_fill(low_BN, ABSENT)
         return found
 
-    def _candidates(
-        self, probs_BPC: Tensor, loc_BP4: Tensor, coefficients_BPK: Tensor, priors_P4: Tensor
-    ) -> _Candidates:
-        """Gather the confident priors of every image, padded to the longest image."""
-        probs_BPF = probs_BPC[..., 1:]
-        confident_BP = probs_BPF.amax(dim=-1) > self.confidence_threshold
-        counts_B = confident_BP.sum(dim=1)
-        image_M, prior_M = confident_BP.nonzero(as_tuple=True)
-        slot_M = torch.arange(len(image_M), device=image_M.device)
-        slot_M = slot_M - (counts_B.cumsum(0) - counts_B)[image_M]
-        shape = (len(probs_BPC), max(1, int(counts_B.max())))
+    def _fast(self, candidates: Candidates) -> Found:
+        """Fast NMS in every class. There is no second threshold: low class scores survive.
 
-        def padded(rows_MX: Tensor, fill: float) -> Tensor:
-            out_BQX = rows_MX.new_full((*shape, rows_MX.shape[-1]), fill)
-            out_BQX[image_M, slot_M] = rows_MX
-            return out_BQX
-
-        return _Candidates(
-            padded(decode(loc_BP4[image_M, prior_M], priors_P4[prior_M]), 0.0),
-            padded(probs_BPF[image_M, prior_M], ABSENT),
-            padded(coefficients_BPK[image_M, prior_M], 0.0),
-        )
-
-    def _fast(self, candidates: _Candidates) -> Found:
-        """Fast NMS in every class. There is no second threshold: low class scores survive."""
+        Most of each class's 200 candidates score too low to be among the best 100 detections of
+        all classes, and what scores lower never suppresses. So the best few of each class are
+        looked at first, and more only while they may still matter; the result is the same.
+        """
         images, queries, classes = candidates.probs_BQF.shape
         top = min(self.top_k, queries)
         scores_BFT, index_BFT = candidates.probs_BQF.transpose(1, 2).topk(top, dim=-1)
-        index_BN = index_BFT.flatten(1)
-        boxes_GT4 = _take(candidates.boxes_BQ4, index_BN).reshape(images * classes, top, 4)
-        keep_BFT = fast_nms(boxes_GT4, self.nms_threshold).view(images, classes, top)
+        look = min(FIRST_LOOK, top)
+        while True:
+            index_BN = index_BFT[..., :look].flatten(1)
+            boxes_GT4 = _take(candidates.boxes_BQ4, index_BN).reshape(images * classes, look, 4)
+            keep_BFT = fast_nms(boxes_GT4, self.nms_threshold).view(images, classes, look)
+            kept_BFT = scores_BFT[..., :look].masked_fill(~keep_BFT, ABSENT)
+            if look == top or self._is_enough(kept_BFT, scores_BFT[..., look]):
+                break
+            look = min(2 * look, top)
         labels_F1 = torch.arange(classes, device=index_BN.device)[:, None]
-        return self._best(
-            candidates,
-            scores_BFT.masked_fill(~keep_BFT, ABSENT).flatten(1),
-            labels_F1.expand(images, classes, top).flatten(1),
-            index_BN,
-            self.max_detections,
-        )
+        labels_BN = labels_F1.expand(images, classes, look).flatten(1)
+        return self._best(candidates, kept_BFT.flatten(1), labels_BN, index_BN, self.max_detections)
 
-    def _cross_class(self, candidates: _Candidates) -> Found:
+    def _is_enough(self, kept_BFT: Tensor, next_BF: Tensor) -> bool:
+        """Whether each image has its detections among what was kept.
+
+        That is so where enough score above everything that was not looked at, or nothing is left.
+        """
+        best_left_B = next_BF.amax(dim=1)
+        better_B = (kept_BFT > best_left_B[:, None, None]).sum(dim=(1, 2))
+        return bool(((better_B >= self.max_detections) | (best_left_B == ABSENT)).all())
+
+    def _cross_class(self, candidates: Candidates) -> Found:
         """Fast NMS over all classes together, each candidate standing for its best class."""
         probs_BQ, labels_BQ = candidates.probs_BQF.max(dim=-1)
         scores_BT, index_BT = probs_BQ.topk(min(self.top_k, probs_BQ.shape[1]), dim=-1)
@@ -219,7 +194,7 @@ class Detector:
         scores_BT = scores_BT.masked_fill(~keep_BT, ABSENT)
         return self._best(candidates, scores_BT, labels_BQ.gather(1, index_BT), index_BT, None)
 
-    def _traditional(self, candidates: _Candidates) -> Found:
+    def _traditional(self, candidates: Candidates) -> Found:
         """Greedy NMS per image and class; it is sequential by nature, hence the loops."""
         images, queries, classes = candidates.probs_BQF.shape
         scores_BFQ = torch.full_like(candidates.probs_BQF.transpose(1, 2), ABSENT)
@@ -242,7 +217,7 @@ class Detector:
 
     def _best(
         self,
-        candidates: _Candidates,
+        candidates: Candidates,
         scores_BN: Tensor,
         labels_BN: Tensor,
         index_BN: Tensor,

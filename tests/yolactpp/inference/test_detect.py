@@ -1,11 +1,14 @@
 """Detection: golden numbers, a loop over images and classes, bad input."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import torch
 
 from tests.golden import load_npz
 from tests.references.detection import fast_nms_of_one_image
+from yolactpp.inference.candidates import candidates_from_probs, confident_candidates
 from yolactpp.inference.detect import Detector
 from yolactpp.structures import HeadOutputs
 
@@ -31,13 +34,13 @@ def test_golden_detections(golden_mode: str) -> None:
     arrays = load_npz("detect.npz")
     tags = sorted({key.split("__")[0] for key in arrays})
     for tag in tags:
-        given = {
-            key: torch.from_numpy(arrays[f"{tag}__{key}"])
+        loc, probs, mask, priors = (
+            torch.from_numpy(arrays[f"{tag}__{key}"])
             for key in ("loc", "conf_softmaxed", "mask", "priors")
-        }
-        found = Detector(mode=GOLDEN_MODES[golden_mode]).find(
-            given["conf_softmaxed"][None], given["loc"][None], given["mask"][None], given["priors"]
         )
+        outputs = HeadOutputs(loc[None], probs[None].log(), mask[None], torch.empty(0), priors)
+        detector = Detector(mode=GOLDEN_MODES[golden_mode])
+        found = detector.find(candidates_from_probs(probs[None], outputs, 0.05))
         present = found.is_present_BN[0]
         if f"{tag}__{golden_mode}__box" not in arrays:
             assert not present.any(), tag
@@ -80,9 +83,7 @@ def test_a_batch_equals_its_images_one_by_one(mode: str) -> None:
 def test_fast_equals_a_loop_over_classes_and_pairs(seed: int) -> None:
     outputs = head_outputs(torch.Generator().manual_seed(seed), images=2, priors=150)
     probs = outputs.class_logits_BPC.softmax(-1)
-    found = Detector(top_k=40, max_detections=60).find(
-        probs, outputs.loc_BP4, outputs.coefficients_BPK, outputs.priors_P4
-    )
+    found = Detector(top_k=40, max_detections=60).find(confident_candidates(outputs, 0.05))
     for image in range(2):
         boxes, scores, labels = fast_nms_of_one_image(
             probs[image], outputs.loc_BP4[image], outputs.priors_P4, top_k=40, max_detections=60
@@ -91,6 +92,25 @@ def test_fast_equals_a_loop_over_classes_and_pairs(seed: int) -> None:
         torch.testing.assert_close(found.boxes_BN4[image, present], boxes)
         torch.testing.assert_close(found.scores_BN[image, present], scores)
         assert torch.equal(found.labels_BN[image, present], labels)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.05, 0.5, 1.0])
+def test_candidates_from_logits_and_from_probabilities_are_the_same(threshold: float) -> None:
+    outputs = head_outputs(torch.Generator().manual_seed(4))
+    by_logits = confident_candidates(outputs, threshold)
+    by_probs = candidates_from_probs(outputs.class_logits_BPC.softmax(-1), outputs, threshold)
+    for name in ("boxes_BQ4", "probs_BQF", "coefficients_BQK"):
+        assert torch.equal(getattr(by_logits, name), getattr(by_probs, name))
+
+
+def test_looking_at_few_candidates_first_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    outputs = head_outputs(torch.Generator().manual_seed(5), priors=1500, classes=12)
+    candidates = confident_candidates(outputs, 0.05)
+    few = Detector().find(candidates)
+    monkeypatch.setattr("yolactpp.inference.detect.FIRST_LOOK", 10**6)
+    every = Detector().find(candidates)
+    for name in ("boxes_BN4", "scores_BN", "labels_BN", "coefficients_BNK"):
+        assert torch.equal(getattr(few, name), getattr(every, name))
 
 
 def test_cross_class_is_not_cut_to_max_detections() -> None:
@@ -109,8 +129,6 @@ def test_score_threshold_is_strict_and_keeps_the_order() -> None:
 
 
 def test_stopwatch_sees_both_stages() -> None:
-    from contextlib import contextmanager
-
     stages = []
 
     @contextmanager
