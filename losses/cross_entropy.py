@@ -9,10 +9,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from losses.contract import mask_loss, module
-from losses.distance import signed_distance_NHW
-from losses.log_cosh import log_cosh_of
+from losses.distance import squared_edge_distance_NHW
+from losses.log_cosh import log_cosh_far, log_cosh_of
 from losses.ranges import NonNegative, Positive, UnitBelowOne
 from losses.reductions import region_mean
+from losses.slope import with_slope
 
 
 def bce_map(logits_NHW: Tensor, target_NHW: Tensor) -> Tensor:
@@ -20,8 +21,25 @@ def bce_map(logits_NHW: Tensor, target_NHW: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits_NHW, target_NHW, reduction="none")
 
 
+def bce_with_slope(logits_NHW: Tensor, target_NHW: Tensor) -> tuple[Tensor, Tensor]:
+    """BCE and its slope p − t, pixel by pixel, for use inside `torch.no_grad`."""
+    return bce_map(logits_NHW, target_NHW), torch.sigmoid(logits_NHW).sub_(target_NHW)
+
+
+def bce_of_probs_map(logits_NHW: Tensor, target_NHW: Tensor) -> Tensor:
+    """−t·ln p − (1 − t)·ln(1 − p) with logs clamped at −100, as YOLACT's code: 100 from z = 17 on."""
+    probs_NHW = torch.sigmoid(logits_NHW)
+    return F.binary_cross_entropy(probs_NHW, target_NHW, reduction="none")
+
+
 @mask_loss("pixel")
-def bce(logits_NHW: Tensor, target_NHW: Tensor, weight_NHW: Tensor | None = None) -> Tensor:
+def bce(
+    logits_NHW: Tensor,
+    target_NHW: Tensor,
+    weight_NHW: Tensor | None = None,
+    *,
+    of_probs: bool = False,
+) -> Tensor:
     """Binary cross-entropy: the loss of YOLACT and the survey's baseline.
 
     Formula: mean(softplus(z) − z·t)
@@ -30,13 +48,16 @@ def bce(logits_NHW: Tensor, target_NHW: Tensor, weight_NHW: Tensor | None = None
         logits_NHW: raw mask scores.
         target_NHW: in [0, 1].
         weight_NHW: per pixel, 0 outside the region; None is all ones.
+        of_probs: evaluate it from rounded probabilities as YOLACT's code does: a wrong pixel costs
+            100 and has no gradient once p is 0 or 1 in float32.
 
     Returns:
         One value an instance, [N].
 
     Source: the survey, eq. 1.
     """
-    return region_mean(bce_map(logits_NHW, target_NHW), weight_NHW)
+    entropy_map = bce_of_probs_map if of_probs else bce_map
+    return region_mean(entropy_map(logits_NHW, target_NHW), weight_NHW)
 
 
 @mask_loss("pixel")
@@ -105,7 +126,7 @@ def label_smoothing_bce(
     return region_mean(bce_map(logits_NHW, softened_NHW), weight_NHW)
 
 
-@mask_loss("pixel", per_target=signed_distance_NHW)
+@mask_loss("pixel", per_target=squared_edge_distance_NHW)
 def border_bce(
     logits_NHW: Tensor,
     target_NHW: Tensor,
@@ -131,8 +152,12 @@ def border_bce(
     Source: Ronneberger et al. 2015, U-Net, eq. 2.
     """
     assert map_NHW is not None
-    closeness_NHW = torch.exp(map_NHW.square() / (-2 * sigma**2)) * (map_NHW != 0)
-    return region_mean(bce_map(logits_NHW, target_NHW) * (1 + w0 * closeness_NHW), weight_NHW)
+    border_NHW = (map_NHW / (-2 * sigma**2)).exp_().mul_(w0).add_(1)
+    with torch.no_grad():
+        value_NHW, slope_NHW = bce_with_slope(logits_NHW, target_NHW)
+        value_NHW.mul_(border_NHW)
+        slope_NHW.mul_(border_NHW)
+    return region_mean(with_slope(logits_NHW, value_NHW, slope_NHW), weight_NHW)
 
 
 @mask_loss("pixel")
@@ -142,6 +167,7 @@ def log_cosh_bce(
     weight_NHW: Tensor | None = None,
     *,
     naive: bool = False,
+    of_probs: bool = False,
 ) -> Tensor:
     """Log-cosh of the binary cross-entropy of each pixel: quadratic where it is small.
 
@@ -150,20 +176,31 @@ def log_cosh_bce(
     Args:
         logits_NHW, target_NHW, weight_NHW: as in `bce`.
         naive: the survey's code, ln((e^x + e^−x)/2), infinite where BCE exceeds 88.
+        of_probs: as in `bce`.
 
     Source: the survey's README.
     """
-    map_NHW = log_cosh_of(bce_map(logits_NHW, target_NHW), reach="far", naive=naive)
-    return region_mean(map_NHW, weight_NHW)
+    if naive or of_probs:
+        entropy_NHW = (bce_of_probs_map if of_probs else bce_map)(logits_NHW, target_NHW)
+        return region_mean(log_cosh_of(entropy_NHW, naive=naive), weight_NHW)
+    with torch.no_grad():
+        entropy_NHW, error_NHW = bce_with_slope(logits_NHW, target_NHW)
+        value_NHW, slope_NHW = log_cosh_far(entropy_NHW)
+        slope_NHW.mul_(error_NHW)
+    return region_mean(with_slope(logits_NHW, value_NHW, slope_NHW), weight_NHW)
 
 
 def _two_sided(
     logits_NHW: Tensor, target_NHW: Tensor, positive: Tensor | float, negative: Tensor | float
 ) -> Tensor:
     """positive·t·softplus(−z) + negative·(1 − t)·softplus(z)."""
-    missed_NHW = target_NHW * positive
-    false_NHW = (1 - target_NHW) * negative
-    return false_NHW * logits_NHW - (missed_NHW + false_NHW) * F.logsigmoid(logits_NHW)
+    with torch.no_grad():
+        missed_NHW = target_NHW * positive
+        false_NHW = (1 - target_NHW) * negative
+        both_NHW = missed_NHW + false_NHW
+        value_NHW = (false_NHW * logits_NHW).addcmul_(both_NHW, F.logsigmoid(logits_NHW), value=-1)
+        slope_NHW = torch.sigmoid(logits_NHW).mul_(both_NHW).sub_(missed_NHW)
+    return with_slope(logits_NHW, value_NHW, slope_NHW)
 
 
 Bce = module(bce)

@@ -5,6 +5,8 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from losses.per_target import once_per_target
+
 # Numbers in one temporary of the GPU transform.
 _GPU_CHUNK = 1 << 26
 
@@ -26,6 +28,19 @@ def signed_distance_NHW(mask_NHW: Tensor) -> Tensor:
         signed = [_of_one(each) for each in inside_NHW.numpy()]
         return torch.from_numpy(np.stack(signed)) if signed else torch.zeros(mask_NHW.shape)
     return _batched(inside_NHW)
+
+
+def squared_edge_distance_NHW(mask_NHW: Tensor) -> Tensor:
+    """Squared distance in pixels to the nearest pixel of the other kind; infinite without an edge.
+
+    Args:
+        mask_NHW: more than ½ is inside.
+
+    Returns:
+        float32, [N, H, W].
+    """
+    squared_NHW = once_per_target(signed_distance_NHW, mask_NHW).square()
+    return squared_NHW.masked_fill_(squared_NHW == 0, torch.inf)
 
 
 def _of_one(inside: np.ndarray) -> np.ndarray:

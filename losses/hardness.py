@@ -7,28 +7,28 @@ import torch
 from torch import Tensor
 
 from losses.contract import mask_loss, module
-from losses.cross_entropy import bce_map
+from losses.cross_entropy import bce_map, bce_with_slope
 from losses.ranges import AtLeastMinusOne, NonNegative, Percent, Unit
 from losses.reductions import region_mean
-
-
-def _miss_map(logits_NHW: Tensor, target_NHW: Tensor) -> Tensor:
-    """1 − p_t. Both summands keep their digits where p rounds to 0 or 1."""
-    found_NHW = torch.sigmoid(logits_NHW) * (1 - target_NHW)
-    return torch.addcmul(found_NHW, torch.sigmoid(-logits_NHW), target_NHW)
+from losses.slope import with_slope
 
 
 def focal_map(logits_NHW: Tensor, target_NHW: Tensor, gamma: float, alpha: float | None) -> Tensor:
     """α_t·(1 − p_t)^γ·BCE, pixel by pixel."""
-    map_NHW = bce_map(logits_NHW, target_NHW)
-    if gamma > 0:
-        # Below γ = 1 the slope at 0 is infinite: there the least normal number stands for 0.
-        least = torch.finfo(logits_NHW.dtype).tiny if gamma < 1 else 0.0
-        miss_NHW = _miss_map(logits_NHW, target_NHW)
-        map_NHW = map_NHW * (miss_NHW.clamp(min=least) if least else miss_NHW).pow(gamma)
-    if alpha is not None:
-        map_NHW = map_NHW * (target_NHW * (2 * alpha - 1) + (1 - alpha))
-    return map_NHW
+    with torch.no_grad():
+        value_NHW, slope_NHW = bce_with_slope(logits_NHW, target_NHW)
+        if gamma > 0:
+            miss_NHW, growth_NHW = _miss_with_slope(logits_NHW, target_NHW)
+            # Below γ = 1 the power's slope at 0 is infinite: the least number stands for 0.
+            damping_NHW = miss_NHW.clamp_(min=torch.finfo(miss_NHW.dtype).tiny).pow(gamma - 1)
+            growth_NHW.mul_(value_NHW).mul_(gamma)
+            slope_NHW.mul_(miss_NHW).add_(growth_NHW).mul_(damping_NHW)
+            value_NHW.mul_(miss_NHW).mul_(damping_NHW)
+        if alpha is not None:
+            side_NHW = (target_NHW * (2 * alpha - 1)).add_(1 - alpha)
+            value_NHW.mul_(side_NHW)
+            slope_NHW.mul_(side_NHW)
+    return with_slope(logits_NHW, value_NHW, slope_NHW)
 
 
 @mask_loss("pixel")
@@ -72,8 +72,12 @@ def poly1(
 
     Source: Leng et al. 2022, PolyLoss.
     """
-    miss_NHW = _miss_map(logits_NHW, target_NHW)
-    return region_mean(bce_map(logits_NHW, target_NHW) + epsilon * miss_NHW, weight_NHW)
+    with torch.no_grad():
+        value_NHW, slope_NHW = bce_with_slope(logits_NHW, target_NHW)
+        miss_NHW, growth_NHW = _miss_with_slope(logits_NHW, target_NHW)
+        value_NHW.add_(miss_NHW, alpha=epsilon)
+        slope_NHW.add_(growth_NHW, alpha=epsilon)
+    return region_mean(with_slope(logits_NHW, value_NHW, slope_NHW), weight_NHW)
 
 
 @mask_loss("pixel")
@@ -100,6 +104,14 @@ def topk_bce(
     map_NHW = bce_map(logits_NHW, target_NHW)
     chosen_NHW = _share_of_hardest(map_NHW.detach(), weight_NHW, k / 100)
     return region_mean(map_NHW, chosen_NHW if weight_NHW is None else chosen_NHW * weight_NHW)
+
+
+def _miss_with_slope(logits_NHW: Tensor, target_NHW: Tensor) -> tuple[Tensor, Tensor]:
+    """1 − p_t and its slope (1 − 2t)·p·(1 − p), with all their digits where p rounds to 0 or 1."""
+    probs_NHW, rest_NHW = torch.sigmoid(logits_NHW), torch.sigmoid(-logits_NHW)
+    away_NHW = 1 - target_NHW
+    miss_NHW = (probs_NHW * away_NHW).addcmul_(rest_NHW, target_NHW)
+    return miss_NHW, away_NHW.sub_(target_NHW).mul_(probs_NHW.mul_(rest_NHW))
 
 
 def _share_of_hardest(map_NHW: Tensor, weight_NHW: Tensor | None, fraction: float) -> Tensor:

@@ -16,7 +16,7 @@ InstanceLoss = Callable[..., Tensor]
 
 # Pixels of one group. On a CPU a dozen float32 tensors of this size stay in cache; on a GPU
 # launches are what costs, so groups are only there to bound memory.
-CPU_GROUP = 1 << 16
+CPU_GROUP = 1 << 17
 GPU_GROUP = 1 << 23
 
 

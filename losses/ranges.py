@@ -76,11 +76,12 @@ class Parameter:
 
 
 def parameters_of(function: Callable[..., Any]) -> dict[str, Parameter]:
-    """The keyword-only arguments of a loss function that have a range or are switches."""
-    hints = get_type_hints(function, include_extras=True)
+    """The keyword-only arguments of a loss function, or of a Module's constructor, but for `name`."""
+    annotated = function.__init__ if isinstance(function, type) else function
+    hints = get_type_hints(annotated, include_extras=True)
     found = {}
     for name, argument in inspect.signature(function).parameters.items():
-        if argument.kind is argument.KEYWORD_ONLY:
+        if argument.kind is argument.KEYWORD_ONLY and name != "name":
             parts = [hints[name], *get_args(hints[name])]
             ranges = [each for part in parts for each in getattr(part, "__metadata__", ())]
             limits = next((each for each in ranges if isinstance(each, Range)), None)
@@ -102,3 +103,13 @@ def check_arguments(
             known = ", ".join(parameters) or "none"
             raise TypeError(f"{owner}: unknown argument {name}={value!r}; its arguments: {known}")
         parameters[name].check(owner, value)
+
+
+def bind(owner: Callable[..., Any], name: str, **arguments: Any) -> dict[str, Any]:
+    """The arguments of a Module's constructor, checked against its annotations.
+
+    Raises:
+        ValueError: for a value out of its range.
+    """
+    check_arguments(name, parameters_of(owner), arguments)
+    return arguments

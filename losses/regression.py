@@ -9,9 +9,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from losses.contract import mask_loss, module
-from losses.log_cosh import log_cosh_of
+from losses.log_cosh import log_cosh_near
 from losses.ranges import Positive
 from losses.reductions import region_mean
+from losses.slope import with_slope
 
 
 class HuberIsHalfMse(UserWarning):
@@ -85,7 +86,9 @@ def log_cosh(logits_NHW: Tensor, target_NHW: Tensor, weight_NHW: Tensor | None =
     Source: Jadon 2020, A survey of loss functions for semantic segmentation.
     """
     error_NHW = torch.sigmoid(logits_NHW) - target_NHW
-    return region_mean(log_cosh_of(error_NHW, reach="near"), weight_NHW)
+    with torch.no_grad():
+        value_NHW, slope_NHW = log_cosh_near(error_NHW)
+    return region_mean(with_slope(error_NHW, value_NHW, slope_NHW), weight_NHW)
 
 
 def _warn_of_half_mse(arguments: Mapping[str, Any]) -> None:
