@@ -19,7 +19,7 @@ from yolactpp.frozen_run import freeze_run, read_config
 from yolactpp.run_dir import CorruptFileError, RunDir, State, read_json, update_status
 from yolactpp.settings import check_settings
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("yolactpp.train")
 
 Config = dict[str, Any]
 OnValidation = Callable[[int, dict[str, Any]], None]

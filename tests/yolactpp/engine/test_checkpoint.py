@@ -96,7 +96,7 @@ def test_no_checkpoint_is_none_and_only_broken_ones_an_error(tmp_path: Path) -> 
     path = tmp_path / "last.pt"
     assert load_latest(path) is None
     path.write_bytes(b"not a checkpoint")
-    with pytest.raises(CheckpointError, match="last.pt cannot be read.*train from the start"):
+    with pytest.raises(CheckpointError, match=r"last.pt cannot be read.*train from the start"):
         load_latest(path)
 
 
@@ -118,7 +118,7 @@ def test_a_full_disk_leaves_the_last_good_one(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(CheckpointError, match="No space left on device.*make room"):
+    with pytest.raises(CheckpointError, match=r"No space left on device.*make room"):
         save_checkpoint(path, content(3.0))
     monkeypatch.undo()
     assert load_checkpoint(path)["iteration"] == 2

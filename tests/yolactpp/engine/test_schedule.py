@@ -62,5 +62,5 @@ def test_values_out_of_range_are_named(arguments: tuple, named: str) -> None:
 
 
 def test_rescaling_to_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="schedule.iterations=0"):
+    with pytest.raises(ValueError, match=r"schedule.iterations=0"):
         rescale(Schedule(2, 1.0, 0, 0.0, (), 0.1), 32)

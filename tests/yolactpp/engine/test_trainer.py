@@ -133,7 +133,7 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "checkpoints/last.pt"
     content = torch.load(path, weights_only=True)
     torch.save({**content, "run_id": "00000000"}, path)
-    with pytest.raises(CheckpointError, match="run 00000000.*cafe0123"):
+    with pytest.raises(CheckpointError, match=r"run 00000000.*cafe0123"):
         toy_trainer(tmp_path).resume()
 
 

@@ -41,7 +41,10 @@ class ToySegmenter(nn.Module):
         return self.training_losses(images_B3HW, targets, progress)
 
     def training_losses(
-        self, images_B3HW: Tensor, targets: Targets, progress: float = 0.0
+        self,
+        images_B3HW: Tensor,
+        targets: Targets,  # noqa: ARG002 - as Segmenter
+        progress: float = 0.0,
     ) -> dict[str, Tensor]:
         noisy_B3 = self.dropout(images_B3HW.mean((2, 3))) + 0.1 * torch.rand(3)
         mask = (self.layer(noisy_B3) - 1).square().mean()
