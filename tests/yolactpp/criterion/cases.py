@@ -93,7 +93,7 @@ def _mask_loss_of(protocol: dict[str, Any], overrides: dict[str, Any]) -> losses
     if not overrides.get("mask_proto_double_loss"):
         return losses.single(primary, crop=crop, min_box_area=smallest)
     return losses.hybrid(
-        first=_secondary(overrides),
+        first=_secondary(protocol, overrides),
         second=primary,
         alpha=overrides.get("mask_proto_double_loss_alpha", 1),
         first_region=protocol["hybrid_first_region"],
@@ -106,22 +106,25 @@ def _mask_loss_of(protocol: dict[str, Any], overrides: dict[str, Any]) -> losses
 
 def _primary(protocol: dict[str, Any], overrides: dict[str, Any]) -> losses.LossModule:
     per_pixel, naive = protocol["pixelwise_dice"], protocol["naive_log_cosh"]
+    of_probs = protocol["bce_of_probabilities"]
     if overrides.get("use_huber_loss"):
         return losses.Huber(delta=float(overrides.get("huber_loss_delta", 1)))
     if overrides.get("use_log_cosh_bce_loss"):
-        return losses.LogCoshBce(naive=naive)
+        return losses.LogCoshBce(naive=naive, of_probs=of_probs)
     if overrides.get("use_dice_loss"):
         return losses.Dice(per_pixel=per_pixel)
     if overrides.get("use_log_cosh_dice_loss"):
         return losses.LogCoshDice(per_pixel=per_pixel, naive=naive)
-    return losses.Mse() if overrides.get("use_mse_loss") else losses.Bce()
+    return losses.Mse() if overrides.get("use_mse_loss") else losses.Bce(of_probs=of_probs)
 
 
-def _secondary(overrides: dict[str, Any]) -> losses.LossModule:
+def _secondary(protocol: dict[str, Any], overrides: dict[str, Any]) -> losses.LossModule:
     kind = overrides.get("double_loss_type")
     if kind == "huber_loss":
         return losses.Huber(delta=float(overrides.get("huber_loss_delta", 1)))
-    return losses.Mse() if kind == "mse_loss" else losses.Bce()
+    if kind == "mse_loss":
+        return losses.Mse()
+    return losses.Bce(of_probs=protocol["bce_of_probabilities"])
 
 
 def total(values: dict[str, Tensor]) -> Tensor:
