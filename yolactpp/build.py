@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import json
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from hydra.utils import get_object, instantiate
 from torch import Tensor, nn
 
 from losses import single
+from yolactpp.data.checks import check_dataset
 from yolactpp.data.coco import CocoDataset
 from yolactpp.data.generated import ensure_dataset
 from yolactpp.data.loader import eval_loader, train_loader
@@ -28,7 +28,7 @@ from yolactpp.data.resize import EvalTransform
 from yolactpp.engine.batches import Batch
 from yolactpp.engine.checkpoint import load_checkpoint
 from yolactpp.engine.distributed import World
-from yolactpp.engine.evaluator import Evaluator
+from yolactpp.engine.evaluator import Evaluator, GroundTruth
 from yolactpp.engine.failures import BadInputError
 from yolactpp.engine.history import MetricWriter
 from yolactpp.engine.precision import Precision
@@ -39,6 +39,7 @@ from yolactpp.run_dir import RunDir
 
 Config = dict[str, Any]
 MOST_WORKERS = 8
+SPLITS = ("train", "val")
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,25 @@ def provide_dataset(config: Config) -> Config:
     return {**config, "dataset": {**dataset, "root": str(folder)}}
 
 
+def check_dataset_of(config: Config) -> None:
+    """Refuse a data set with faults, all of them in one message.
+
+    Raises:
+        BadInputError: there are findings; each names file, entry and fault.
+    """
+    dataset = config["dataset"]
+    findings = check_dataset(
+        dataset["root"],
+        {name: (dataset[name]["images"], dataset[name]["annotations"]) for name in SPLITS},
+        classes=dataset["classes"],
+        drop_invalid=dataset["drop_invalid"],
+        source=dataset["source"],
+    )
+    if findings:
+        listed = "\n  ".join(map(str, findings))
+        raise BadInputError(f"dataset={dataset['name']}: {len(findings)} findings\n  {listed}")
+
+
 def build_dataset(config: Config, split: str, *, cache_images: bool = False) -> CocoDataset:
     """One split of the data set, `train` or `val`."""
     dataset, protocol = config["dataset"], config["protocol"]
@@ -95,9 +115,9 @@ def build_dataset(config: Config, split: str, *, cache_images: bool = False) -> 
         dataset[split]["annotations"],
         classes=dataset["classes"],
         keep_empty_images=protocol["keep_empty_images"],
-        drop_invalid=dataset.get("drop_invalid", False),
+        drop_invalid=dataset["drop_invalid"],
         cache_images=cache_images,
-        source=dataset.get("source"),
+        source=dataset["source"],
     )
 
 
@@ -202,12 +222,25 @@ def build_loader(
 def build_evaluator(
     config: Config, world: World, device: torch.device, precision: Precision
 ) -> Evaluator:
-    """COCO's metrics on the validation split."""
+    """Metrics on the validation split, by the first of the evaluators that the settings name."""
     dataset = build_dataset(config, "val")
     evaluation = config["evaluation"]
+    transform = EvalTransform(config["image_size"])
+    first_image = dataset.read_image(0)
+    height, width = first_image.shape[:2]
+
+    def one_image() -> tuple[Tensor, list[tuple[int, int]]]:
+        return transform(first_image)[None].to(device), [(height, width)]
+
+    truth = GroundTruth(
+        dataset.annotations_file,
+        dataset.category_ids,
+        config["protocol"],
+        evaluation["evaluators"][0],
+    )
     loader = eval_loader(
         dataset,
-        EvalTransform(config["image_size"]),
+        transform,
         batch_size=evaluation["batch_size"],
         rank=world.rank,
         world_size=world.size,
@@ -216,18 +249,12 @@ def build_evaluator(
     )
     return Evaluator(
         loader,
-        dataset.annotations_file,
-        count_annotations(dataset.annotations_file),
-        dataset.category_ids,
+        truth,
         device=device,
         precision=precision,
         world=world,
-        backend=evaluation["backend"],
+        one_image=one_image,
     )
-
-
-def count_annotations(annotations_file: Path) -> int:
-    return len(json.loads(annotations_file.read_text(encoding="utf-8"))["annotations"])
 
 
 def build_writers(config: Config, run: RunDir) -> list[MetricWriter]:

@@ -23,6 +23,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from yolactpp.engine.failures import BadInputError, CheckpointError, NonFiniteError, RunStopped
 from yolactpp.engine.run_log import log_to_stderr
+from yolactpp.option_names import quote_numbers
 from yolactpp.settings import unknown_key
 
 Task = Callable[[DictConfig], Any]
@@ -41,6 +42,7 @@ def run(task: Task, config_name: str) -> NoReturn:
     """
     show_trace = os.environ.get(FULL_ERROR) == "1" or "runtime.debug=true" in sys.argv
     log_to_stderr()
+    sys.argv[1:] = quote_numbers(sys.argv[1:])
     # Hydra then hands exceptions on instead of printing them itself.
     os.environ[FULL_ERROR] = "1"
     try:

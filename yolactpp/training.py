@@ -21,7 +21,6 @@ from yolactpp.engine.failures import BadInputError, NonFiniteError, RunStopped, 
 from yolactpp.engine.history import History
 from yolactpp.engine.precision import Precision
 from yolactpp.engine.progress import SilentProgress, choose_progress
-from yolactpp.engine.results import evaluation_document, write_results
 from yolactpp.engine.run_lock import RunLock
 from yolactpp.engine.run_log import log_to_file
 from yolactpp.engine.schedule import Schedule
@@ -34,6 +33,7 @@ from yolactpp.engine.training_state import ModelIdentity, TrainingState
 from yolactpp.frozen_run import begin_attempt
 from yolactpp.identity import run_id
 from yolactpp.model.yolactpp import YolactPP
+from yolactpp.results import evaluation_document, write_results
 from yolactpp.run_dir import RunDir, State
 
 log = logging.getLogger(__name__)
@@ -91,6 +91,8 @@ def _train(place: Place, config: Config, on_validation: OnValidation | None) -> 
     make_deterministic(device)
     with bad_input():
         config = build.provide_dataset(config)
+        if world.is_main:
+            build.check_dataset_of(config)
         history = History(run.metrics, build.build_writers(config, run)) if world.is_main else None
         trainer = build_trainer(place, config, history, on_validation)
     _describe_settings(place, config, trainer)
@@ -253,9 +255,15 @@ def _describe_settings(place: Place, config: Config, trainer: Trainer) -> None:
 
 
 def _finish(place: Place, config: Config, trainer: Trainer, evaluation: Evaluation) -> None:
-    speed = trainer.measure_speed()
-    document = evaluation_document(config, run_id(config), trainer.state.iteration, evaluation)
-    write_results(place.run, {**document, "speed": speed}, evaluation)
+    document = evaluation_document(
+        config,
+        evaluation,
+        run_id=run_id(config),
+        iteration=trainer.state.iteration,
+        annotations_file=trainer.evaluator.truth.annotations_file,
+        speed=trainer.measure_speed(),
+    )
+    write_results(place.run, document, evaluation)
     if place.status is not None:
         place.status.set_state(State.FINISHED, eta_s=0.0, reason=None, message=None)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,16 @@ from torch import Tensor
 
 from yolactpp.engine.distributed import World
 from yolactpp.engine.precision import Precision
-from yolactpp.engine.speed import measure_speed
-from yolactpp.evaluation.coco import Backend, coco_metrics
+from yolactpp.evaluation.protocols import EvaluationProtocol, evaluate_with
 from yolactpp.evaluation.records import detections_to_coco
+from yolactpp.evaluation.speed import Preprocess, measure_speed
 from yolactpp.structures import Segmenter
 
 Record = dict[str, Any]
 ShouldStop = Callable[[], bool]
+# Batches that are timed: a CPU, where one may take seconds, gets fewer.
+WARM_UP = {"cpu": 2, "cuda": 5}
+REPEATS = {"cpu": 10, "cuda": 30}
 
 
 class EvaluationInterrupted(Exception):
@@ -31,53 +34,62 @@ class Evaluation:
 
     Args:
         metrics: `{"bbox": M, "segm": M}` as in eval.json.
-        bbox_records: boxes in COCO's results format.
-        segm_records: masks in COCO's results format.
-        images: number of images looked at.
-        annotations: number of annotations they are compared with.
+        bbox_records: boxes in COCO's results format, all that were detected.
+        segm_records: masks in COCO's results format, likewise.
     """
 
     metrics: dict[str, Any]
     bbox_records: list[Record]
     segm_records: list[Record]
-    images: int
-    annotations: int
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """What predictions are compared with, and how.
+
+    Args:
+        annotations_file: COCO annotation file of the whole set.
+        category_ids: category id of each label.
+        protocol: the run's protocol settings; see `EvaluationProtocol`.
+        evaluator: `coco` or `inhouse`.
+    """
+
+    annotations_file: Path
+    category_ids: list[int]
+    protocol: Mapping[str, Any]
+    evaluator: str = "coco"
 
 
 class Evaluator:
     """Evaluates segmenters on one validation set.
 
+    COCO's metrics are counted by faster-coco-eval here, which gives pycocotools' numbers sooner.
+
     Args:
         loader: this rank's share, as `(images_B3HW, infos)` with image_id, height and width.
-        annotations_file: COCO annotation file of the whole set.
-        annotations: number of annotations in it.
-        category_ids: category id of each label.
+        truth: what predictions are compared with.
         device: where the model is.
         precision: autocast of the forward pass.
         world: the ranks that share the set.
-        backend: pycocotools or faster_coco_eval.
+        one_image: makes a batch of one image, for timing.
     """
 
     def __init__(
         self,
         loader: Iterable[tuple[Tensor, Sequence[Any]]],
-        annotations_file: Path,
-        annotations: int,
-        category_ids: list[int],
+        truth: GroundTruth,
         *,
         device: torch.device,
         precision: Precision,
         world: World,
-        backend: Backend = "pycocotools",
+        one_image: Preprocess,
     ) -> None:
         self.loader = loader
-        self.annotations_file = annotations_file
-        self.annotations = annotations
-        self.category_ids = category_ids
+        self.truth = truth
         self.device = device
         self.precision = precision
         self.world = world
-        self.backend = backend
+        self.one_image = one_image
 
     def __call__(
         self, segmenter: Segmenter, should_stop: ShouldStop = lambda: False
@@ -97,18 +109,31 @@ class Evaluator:
         merged = self._merge(found)
         if merged is None:
             return None
-        image_ids = sorted(merged)
-        bbox = [record for image_id in image_ids for record in merged[image_id][0]]
-        segm = [record for image_id in image_ids for record in merged[image_id][1]]
-        metrics = coco_metrics(self.annotations_file, bbox, segm, backend=self.backend)
-        return Evaluation(metrics, bbox, segm, len(image_ids), self.annotations)
+        bbox = [record for image_id in sorted(merged) for record in merged[image_id][0]]
+        segm = [record for image_id in sorted(merged) for record in merged[image_id][1]]
+        return Evaluation(self._metrics(bbox, segm), bbox, segm)
 
     def measure_speed(self, segmenter: Segmenter) -> dict[str, Any]:
-        """`speed` of eval.json, on the first image of the set."""
-        images_B3HW, infos = next(iter(self.loader))
-        first_13HW = images_B3HW[:1].to(self.device)
+        """`speed` of eval.json; the model is left in evaluation mode."""
+        segmenter.eval()  # type: ignore[attr-defined]
         return measure_speed(
-            segmenter, first_13HW, [(infos[0].height, infos[0].width)], self.precision
+            segmenter,
+            self.one_image,
+            device=self.device,
+            dtype=self.precision.name,
+            warm_up=WARM_UP[self.device.type],
+            repeats=REPEATS[self.device.type],
+            autocast=self.precision.autocast,
+        )
+
+    def _metrics(self, bbox: list[Record], segm: list[Record]) -> dict[str, Any]:
+        return evaluate_with(
+            self.truth.evaluator,
+            self.truth.annotations_file,
+            bbox,
+            segm,
+            EvaluationProtocol.from_settings(self.truth.protocol),
+            "faster_coco_eval",
         )
 
     def _detect(
@@ -119,7 +144,7 @@ class Evaluator:
         with torch.inference_mode(), self.precision.autocast():
             detections = segmenter.detect(images_B3HW, sizes_hw)
         return {
-            info.image_id: detections_to_coco(each, info.image_id, self.category_ids)
+            info.image_id: detections_to_coco(each, info.image_id, self.truth.category_ids)
             for info, each in zip(infos, detections, strict=True)
         }
 
