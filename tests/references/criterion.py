@@ -14,7 +14,7 @@ from torch.nn.functional import (
     smooth_l1_loss,
 )
 
-from yolactpp.structures import HeadOutputs, Targets
+from yolactpp.structures import CROWD, HeadOutputs, Targets
 
 MASKS_TO_TRAIN = 100
 SMALLEST_AREA = 25
@@ -31,6 +31,8 @@ def criterion_loops(
     for image in range(len(outputs.loc_BP4)):
         boxes, labels, masks = _ground_truth(targets, image)
         classes, best = _match(boxes, labels, priors, corners)
+        crowds = targets.boxes_BM4[image][targets.labels_BM[image] == CROWD]
+        classes[_in_crowd(crowds, priors, corners) & (classes <= 0)] = -1
         positive = classes > 0
         positives += int(positive.sum())
         sums["class"] = sums["class"] + _class_loss(outputs.class_logits_BPC[image], classes)
@@ -68,9 +70,7 @@ def _ground_truth(targets: Targets, image: int) -> tuple[Tensor, Tensor, Tensor]
 
 
 def _match(boxes: Tensor, labels: Tensor, priors: Tensor, corners: Tensor) -> tuple[Tensor, Tensor]:
-    low = torch.max(boxes[:, None, :2], corners[None, :, :2])
-    high = torch.min(boxes[:, None, 2:], corners[None, :, 2:])
-    shared = (high - low).clamp(min=0).prod(2)
+    shared = _shared_area(boxes, corners)
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
     iou = shared / (areas[:, None] + priors[:, 2:].prod(1) - shared)
     fit, best = iou.max(0)
@@ -85,6 +85,20 @@ def _match(boxes: Tensor, labels: Tensor, priors: Tensor, corners: Tensor) -> tu
     classes[fit < 0.5] = -1
     classes[fit < 0.4] = 0
     return classes, best
+
+
+def _shared_area(boxes: Tensor, corners: Tensor) -> Tensor:
+    low = torch.max(boxes[:, None, :2], corners[None, :, :2])
+    high = torch.min(boxes[:, None, 2:], corners[None, :, 2:])
+    return (high - low).clamp(min=0).prod(2)
+
+
+def _in_crowd(crowds: Tensor, priors: Tensor, corners: Tensor) -> Tensor:
+    inside = torch.zeros(len(priors), dtype=torch.bool)
+    for crowd in crowds:
+        share = _shared_area(crowd[None], corners)[0] / priors[:, 2:].prod(1)
+        inside |= share > 0.7
+    return inside
 
 
 def _encode(boxes: Tensor, priors: Tensor) -> Tensor:
