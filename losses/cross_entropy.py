@@ -27,7 +27,7 @@ def bce_with_slope(logits_NHW: Tensor, target_NHW: Tensor) -> tuple[Tensor, Tens
 
 
 def bce_of_probs_map(logits_NHW: Tensor, target_NHW: Tensor) -> Tensor:
-    """−t·ln p − (1 − t)·ln(1 − p) with logs clamped at −100, as YOLACT's code: 100 from z = 17 on."""
+    """−t·ln p − (1 − t)·ln(1 − p), logs clamped at −100, as in YOLACT's code."""
     probs_NHW = torch.sigmoid(logits_NHW)
     return F.binary_cross_entropy(probs_NHW, target_NHW, reduction="none")
 

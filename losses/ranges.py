@@ -47,24 +47,29 @@ class Parameter:
     Args:
         name: as in the function's signature and in the config file.
         default: what it is when nobody says otherwise.
-        range: of a number; None for a switch.
+        range: of a number; None for anything else.
         optional: whether None (null in a config file) is allowed too.
+        type: "number", "switch", or "other" for what the function checks itself.
     """
 
     name: str
     default: Any
     range: Range | None
     optional: bool
+    type: str
 
     @property
     def valid(self) -> str:
         """The values it takes, in words."""
-        values = "true or false" if self.range is None else f"a number in {self.range}"
-        return f"{values}, or none" if self.optional else values
+        words = {"switch": "true or false", "number": f"a number in {self.range}", "other": ""}
+        values = words[self.type]
+        return f"{values}, or none" if self.optional and values else values
 
     def check(self, owner: str, value: Any) -> None:
         """Refuse a value that is not valid, naming the loss, the argument and the mend."""
         if value is None and self.optional:
+            return
+        if self.type == "other":
             return
         if self.range is None:
             fits = isinstance(value, bool)
@@ -76,8 +81,11 @@ class Parameter:
 
 
 def parameters_of(function: Callable[..., Any]) -> dict[str, Parameter]:
-    """The keyword-only arguments of a loss function, or of a Module's constructor, but for `name`."""
-    annotated = function.__init__ if isinstance(function, type) else function
+    """The keyword-only arguments of a function or a Module's constructor, but for `name`."""
+    annotated = function
+    if isinstance(function, type):
+        owners = (base for base in function.__mro__ if "__init__" in vars(base))
+        annotated = vars(next(owners))["__init__"]
     hints = get_type_hints(annotated, include_extras=True)
     found = {}
     for name, argument in inspect.signature(function).parameters.items():
@@ -85,7 +93,8 @@ def parameters_of(function: Callable[..., Any]) -> dict[str, Parameter]:
             parts = [hints[name], *get_args(hints[name])]
             ranges = [each for part in parts for each in getattr(part, "__metadata__", ())]
             limits = next((each for each in ranges if isinstance(each, Range)), None)
-            found[name] = Parameter(name, argument.default, limits, type(None) in parts)
+            kind = "number" if limits else "switch" if hints[name] is bool else "other"
+            found[name] = Parameter(name, argument.default, limits, type(None) in parts, kind)
     return found
 
 
