@@ -5,5 +5,6 @@ loads neither pandas nor Hydra: the functions below do when they are called.
 """
 
 from sweeps.collect import collect
+from sweeps.plan import plan
 
-__all__ = ["collect"]
+__all__ = ["collect", "plan"]

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from yolactpp.option_names import quote_numbers
+
 Cell = dict[str, str]  # key -> value, both as they stand in a Hydra override
 PLAIN_TEXT = re.compile(r"(?!(?i:true|false|null|nan|inf)$)[A-Za-z_][\w./-]*")
 
@@ -91,7 +93,7 @@ def with_overrides(grids: Grids, overrides: Mapping[str, Sequence[str]]) -> Grid
 
 def overrides_of(cell: Cell) -> list[str]:
     """The Hydra overrides that make a cell."""
-    return [f"{key}={value}" for key, value in cell.items()]
+    return quote_numbers(f"{key}={value}" for key, value in cell.items())
 
 
 def override_text(value: Any) -> str:
