@@ -19,7 +19,7 @@ from yolactpp.data.annotation_file import (
     read_annotation_file,
 )
 from yolactpp.data.image_file import read_image
-from yolactpp.data.segmentation import decode_segmentation
+from yolactpp.data.segmentation import draw_segmentation
 from yolactpp.structures import CROWD
 
 
@@ -120,7 +120,7 @@ class CocoDataset:
         boxes[:, 2:] += boxes[:, :2]
         masks = np.zeros((len(boxes), height, width), np.uint8)
         for mask, segmentation in zip(masks, record.segmentations, strict=True):
-            mask[:] = decode_segmentation(segmentation, height, width)
+            draw_segmentation(segmentation, mask)
         labels = np.array(record.labels, dtype=np.int64)
         return Sample(image, boxes, labels, masks, record.image_id)
 

@@ -12,7 +12,17 @@ Segmentation = list[list[float]] | dict[str, Any]
 
 def decode_segmentation(segmentation: Segmentation, height: int, width: int) -> np.ndarray:
     """Rasterise one object's segmentation to a uint8 0/1 mask [height, width]."""
-    return coco_mask.decode(encode_segmentation(segmentation, height, width))
+    mask = np.zeros((height, width), np.uint8)
+    draw_segmentation(segmentation, mask)
+    return mask
+
+
+def draw_segmentation(segmentation: Segmentation, mask: np.ndarray) -> None:
+    """Rasterise into a uint8 mask [height, width] of zeros; only the object's box is touched."""
+    encoded = encode_segmentation(segmentation, *mask.shape)
+    x, y, width, height = (int(side) for side in coco_mask.toBbox(encoded))
+    inside = slice(y, y + height), slice(x, x + width)
+    mask[inside] = coco_mask.decode(encoded)[inside]
 
 
 def encode_segmentation(segmentation: Segmentation, height: int, width: int) -> dict[str, Any]:
