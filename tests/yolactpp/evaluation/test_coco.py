@@ -63,6 +63,8 @@ def test_backends_agree(tmp_path: Path, seed: int) -> None:
 @pytest.mark.parametrize("backend", ["pycocotools", "faster_coco_eval"])
 def test_golden_coco_numbers(tmp_path: Path, backend: Any) -> None:
     annotations, bbox, segm = golden_ap_files(tmp_path)
+    exported = [n for n, record in enumerate(bbox) if record["bbox"][2] * record["bbox"][3] > 0]
+    bbox, segm = [bbox[n] for n in exported], [segm[n] for n in exported]
     metrics = coco_metrics(annotations, bbox, segm, backend=backend)
     expected = load_json("ap_expected.json")
     assert len(bbox) == expected["num_exported"]
@@ -112,6 +114,21 @@ def test_missing_area_and_iscrowd_are_filled_in(tmp_path: Path) -> None:
         del annotation["area"], annotation["iscrowd"]
     annotations.write_text(json.dumps(content))
     assert_same(coco_metrics(annotations, bbox, segm), expected, 0)
+
+
+def test_an_annotation_with_id_0_counts_as_pycocotools_counts_it(tmp_path: Path) -> None:
+    """pycocotools marks what is unmatched by a 0; its figures are the reference all the same."""
+    annotations, bbox, segm = made_up(tmp_path)
+    content = json.loads(annotations.read_text())
+    for number, annotation in enumerate(content["annotations"]):
+        annotation["id"] = number
+    annotations.write_text(json.dumps(content))
+    expected = by_hand(annotations, segm, "segm", tmp_path)
+    metrics = coco_metrics(annotations, bbox, segm)["segm"]
+    assert metrics["AP"] == pytest.approx(expected[0], abs=1e-12)
+    with pytest.warns(UserWarning, match="annotation id 0"):
+        fast = coco_metrics(annotations, bbox, segm, backend="faster_coco_eval")["segm"]
+    assert_same(fast, metrics, 1e-12)
 
 
 def test_predictions_of_another_data_set_are_refused(tmp_path: Path) -> None:
