@@ -125,13 +125,19 @@ def _threshold_ap(
     # np.spacing(1) is the reference's guard against 0 / 0; kept so that results are equal.
     precision_RP = true_RP / (all_RP + np.spacing(1))
     envelope_RP = np.maximum.accumulate(precision_RP[:, ::-1], axis=1)[:, ::-1]
-    ap_R = np.full(len(weight_RD), np.nan)
-    for r in np.flatnonzero(objects_R):
-        recall_P = true_RP[r] / objects_R[r]
-        index = np.searchsorted(recall_P, RECALL_LEVELS, side="left")
-        reached = index[: np.searchsorted(index, len(right_P))]
-        ap_R[r] = envelope_RP[r, reached].sum() / len(RECALL_LEVELS)
-    return ap_R
+    recall_RP = true_RP / np.maximum(objects_R, 1)[:, None]
+    # A true positive answers for the recall levels between its predecessor's recall and its own.
+    levels_RP = np.diff(_levels_reached(recall_RP), axis=1, prepend=0)
+    ap_R = (envelope_RP * levels_RP).sum(axis=1) / len(RECALL_LEVELS)
+    return np.where(objects_R > 0, ap_R, np.nan)
+
+
+def _levels_reached(recall: np.ndarray) -> np.ndarray:
+    """How many of the recall levels are at most `recall`, compared exactly as floating numbers."""
+    last = len(RECALL_LEVELS) - 1
+    guess = (recall * last).astype(np.int64)
+    guess -= RECALL_LEVELS[guess] > recall
+    return guess + 1 + (RECALL_LEVELS[np.minimum(guess + 1, last)] <= recall) * (guess < last)
 
 
 def _with_tied_copies(found: ClassMatches, copies: int) -> tuple[ClassMatches, np.ndarray]:

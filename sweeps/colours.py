@@ -22,10 +22,10 @@ COLOURS = {
     "huber": "#2f9e55",
     "huber_d2": "#5cb874",
     "huber_d3": "#8acb92",
-    "log_cosh": "#9a6bd0",
-    "log_cosh_bce": "#c763b5",
+    "log_cosh": "#8d8fb5",
+    "log_cosh_bce": "#e05fa8",
     "log_cosh_dice": "#a5673f",
-    "log_cosh_bce_dice": "#d48cc6",
+    "log_cosh_bce_dice": "#e79cc8",
     "dice": "#d9434e",
     "dice_squared": "#e9757d",
     "generalised_dice": "#b8323e",
@@ -39,12 +39,14 @@ COLOURS = {
     "bce_dice": "#8b6fd6",
     "combo": "#a58be0",
     "unified_focal": "#3f8f8c",
-    "mse_bce": "#7c6ff0",
+    "mse_bce": "#9b4fd1",
     "huber_bce": "#12a28c",
     "mse_huber": "#d9a400",
     "huber_mse": "#a8842c",
 }
+# Arms of one loss (other α, other batch size) share its colour and differ in these.
 LINE_STYLES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1))]
+MARKERS = ["o", "s", "^", "D", "v"]
 
 
 def loss_colour(loss: str) -> str:

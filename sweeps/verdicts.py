@@ -22,9 +22,9 @@ from sweeps.statistics import (
     Interval,
     compare,
     holm,
+    image_interval,
     mean_interval,
     not_below_best,
-    percentile_interval,
     permutation_p,
     smallest_detectable,
 )
@@ -239,7 +239,7 @@ def _comparison_columns(comparison: Comparison, alpha: float) -> dict[str, objec
 def _arm_interval(arm: Arm) -> tuple[float, float]:
     interval = mean_interval(arm.scores_N)
     if interval is None and arm.replicates_NR is not None:
-        interval = percentile_interval(arm.replicates_NR[0])
+        interval = image_interval(arm.mean, arm.replicates_NR[0], arm.images)
     return (interval.low, interval.high) if interval else (math.nan, math.nan)
 
 

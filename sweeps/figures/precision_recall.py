@@ -26,7 +26,7 @@ def plot(frame: pd.DataFrame, ax: Axes | None = None, iou: float | None = None) 
     if known.empty:
         raise NothingToDraw("no run kept its predictions")
     ax = new_axes(ax)
-    for label, colour, style, runs in arms(known):
+    for label, colour, style, _, runs in arms(known):
         curves = np.stack([_at(each, iou) for each in runs["precision"]])
         if len(curves) > 1:
             ax.plot(RECALL_LEVELS, curves.T, color=colour, linewidth=0.6, alpha=0.35)

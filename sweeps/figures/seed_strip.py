@@ -26,14 +26,14 @@ def plot(frame: pd.DataFrame, ax: Axes | None = None, published: bool = False) -
         raise NothingToDraw("no finished run")
     labels = list(dict.fromkeys(frame["label"]))
     ax = new_axes(ax, 1.3 + 0.34 * len(labels))
-    for place, (_, colour, _, runs) in enumerate(arms(frame)):
+    for place, (_, colour, _, marker, runs) in enumerate(arms(frame)):
         scores = 100 * runs["segm.AP"].to_numpy(dtype=float)
         interval = mean_interval(scores)
         if interval is not None:
             ends = np.clip([interval.low, interval.high], 0, 100)
             ax.plot(ends, [place, place], color=colour, linewidth=5, alpha=0.3,
                     solid_capstyle="butt")  # fmt: skip
-        ax.plot(scores, np.full(len(scores), place), "o", color=colour, ms=5, alpha=0.85)
+        ax.plot(scores, np.full(len(scores), place), marker, color=colour, ms=5, alpha=0.85)
         ax.plot([scores.mean()], [place], "|", color=colour, ms=17, mew=2)
     if published:
         _add_published(ax, frame, labels)

@@ -18,8 +18,8 @@ def plot(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     if known.empty:
         raise NothingToDraw("no run measured its frames per second")
     ax = new_axes(ax)
-    for label, colour, _, runs in arms(known):
-        ax.plot(runs["fps"], 100 * runs["segm.AP"], "o", color=colour, alpha=0.85, label=label)
+    for label, colour, _, marker, runs in arms(known):
+        ax.plot(runs["fps"], 100 * runs["segm.AP"], marker, color=colour, alpha=0.85, label=label)
     ax.set(xlabel="frames per second, one image at a time", ylabel="mask AP, %")
     ax.set_title(f"Speed and accuracy, {count_text(known)}")
     ax.margins(0.08)

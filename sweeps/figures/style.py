@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sweeps.colours import LINE_STYLES, loss_colour
+from sweeps.colours import LINE_STYLES, MARKERS, loss_colour
 
 LIGHT = {"paper": "#ffffff", "ink": "#1d2126", "faint": "#d5d9de"}
 DARK = {"paper": "#171a20", "ink": "#e3e6ea", "faint": "#3a404a"}
@@ -49,7 +49,6 @@ def theme(dark: bool = False) -> Iterator[None]:
         "font.size": 10,
         "axes.titlesize": 11,
         "axes.titlelocation": "left",
-        "svg.fonttype": "none",
         "svg.hashsalt": "yolactpp-losses",
         "figure.dpi": 110,
     }
@@ -70,17 +69,24 @@ def save(figure: Figure, path: Path) -> None:
     figure.savefig(path, dpi=160, metadata=metadata)
 
 
-def arms(runs: pd.DataFrame) -> Iterator[tuple[str, str, object, pd.DataFrame]]:
-    """Each arm's `(label, colour, line style, runs)`, in the order of its first run.
+class DrawnArm(NamedTuple):
+    """An arm's runs and how they look; arms of one loss share its colour."""
 
-    Arms of one loss share its colour and differ in their lines.
-    """
+    label: str
+    colour: str
+    line: Any
+    marker: str
+    runs: pd.DataFrame
+
+
+def arms(runs: pd.DataFrame) -> Iterator[DrawnArm]:
+    """Each arm, in the order of its first run."""
     met: dict[str, int] = {}
     for label, group in runs.groupby("label", sort=False):
         loss = str(group["loss"].iloc[0])
-        style = LINE_STYLES[met.setdefault(loss, 0) % len(LINE_STYLES)]
+        place = met.setdefault(loss, 0) % len(LINE_STYLES)
         met[loss] += 1
-        yield str(label), loss_colour(loss), style, group
+        yield DrawnArm(str(label), loss_colour(loss), LINE_STYLES[place], MARKERS[place], group)
 
 
 def count_text(runs: pd.DataFrame) -> str:

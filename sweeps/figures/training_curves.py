@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import ScalarFormatter
 
 from sweeps.figures.style import NothingToDraw, arms, count_text, new_axes, outside_legend
 from yolactpp.run_dir import RunDir, read_jsonl
@@ -33,7 +34,7 @@ def plot(
     """
     ax = new_axes(ax)
     drawn = False
-    for label, colour, style, runs in arms(frame):
+    for label, colour, style, _, runs in arms(frame):
         name: str | None = label
         for folder in runs["folder"]:
             iterations, values = curve(Path(folder), term)
@@ -49,6 +50,8 @@ def plot(
         raise NothingToDraw(f"no metrics.jsonl holds {term!r}")
     if logarithmic:
         ax.set_yscale("log")
+        ax.yaxis.set_major_formatter(ScalarFormatter())
+        ax.yaxis.set_minor_formatter(ScalarFormatter())
     ax.set(xlabel="iteration", ylabel=f"{term} loss")
     ax.set_title(f"Training loss ({term}), {count_text(frame)}, raw values behind")
     outside_legend(ax)

@@ -107,7 +107,7 @@ def make_dataset(
             made.objects[image_id].append((label, ellipse))
             mask = ellipse.mask()
             picture[mask > 0] = (40, 160, 220)
-            annotations.append(_annotation(len(annotations) + 1, image_id, label, mask, crowd))
+            annotations.append(annotation(len(annotations) + 1, image_id, label, mask, crowd))
         if picture_files:
             path = root / "val/images" / f"{image_id}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -154,9 +154,9 @@ def predictions(
                 "category_id": 5 * (label + 1),
                 "score": round(float(score), 1 if ties else 6),
             }
-            code = _encode(mask)
+            code = encode(mask)
             boxes.append(shared | {"bbox": rle_codec.toBbox(code).tolist()})
-            masks.append(shared | {"segmentation": _as_json(code)})
+            masks.append(shared | {"segmentation": as_json(code)})
     return boxes, masks
 
 
@@ -357,24 +357,24 @@ def _write_curve(run: RunDir, noise: float, rng: np.random.Generator) -> None:
         append_jsonl(run.metrics, record)
 
 
-def _annotation(
+def annotation(
     number: int, image_id: int, label: int, mask: np.ndarray, crowd: bool
 ) -> dict[str, Any]:
-    code = _encode(mask)
+    code = encode(mask)
     return {
         "id": number,
         "image_id": image_id,
         "category_id": 5 * (label + 1),
-        "segmentation": _as_json(code),
+        "segmentation": as_json(code),
         "bbox": rle_codec.toBbox(code).tolist(),
         "area": float(rle_codec.area(code)),
         "iscrowd": int(crowd),
     }
 
 
-def _encode(mask: np.ndarray) -> dict[str, Any]:
+def encode(mask: np.ndarray) -> dict[str, Any]:
     return rle_codec.encode(np.asfortranarray(mask))
 
 
-def _as_json(code: dict[str, Any]) -> dict[str, Any]:
+def as_json(code: dict[str, Any]) -> dict[str, Any]:
     return {"size": code["size"], "counts": code["counts"].decode()}

@@ -13,10 +13,10 @@ from sweeps.statistics import (
     Arm,
     compare,
     holm,
+    image_interval,
     mean_interval,
     not_below_best,
     paired_bootstrap,
-    percentile_interval,
     permutation_p,
     shared_image_variance,
     smallest_detectable,
@@ -91,8 +91,8 @@ def test_permutation_is_exact_and_equals_scipy():
 def test_paired_bootstrap_is_the_interval_of_the_difference():
     rng = np.random.default_rng(1)
     shared_R = rng.normal(0, 5, 2000)
-    arm = Arm(A, shared_R + A[:, None])
-    baseline = Arm(B, shared_R + B[:, None] + rng.normal(0, 0.1, 2000))
+    arm = Arm(A, shared_R + A[:, None], images=5000)
+    baseline = Arm(B, shared_R + B[:, None] + rng.normal(0, 0.1, 2000), images=5000)
     found = paired_bootstrap(arm, baseline)
     assert found.low == pytest.approx(A.mean() - B.mean() - 0.196, abs=0.02)
     assert found.high == pytest.approx(A.mean() - B.mean() + 0.196, abs=0.02)
@@ -100,9 +100,11 @@ def test_paired_bootstrap_is_the_interval_of_the_difference():
         paired_bootstrap(arm, Arm(B))
 
 
-def test_percentile_interval_leaves_nan_out():
-    found = percentile_interval(np.array([*range(101), np.nan]), level=0.9)
-    assert (found.low, found.high) == pytest.approx((5, 95))
+def test_image_interval_is_centred_and_leaves_nan_out():
+    replicates = np.array([1.0, 2.0, 3.0, np.nan])
+    found = image_interval(1.5, replicates, images=31)
+    half = stats.t.ppf(0.975, 30) * 1.0
+    assert (found.low, found.high) == pytest.approx((1.5 - half, 1.5 + half))
 
 
 def test_replicates_must_belong_to_the_runs():
@@ -187,3 +189,13 @@ def test_verdicts_on_exact_average_precision_hold_their_rate():
     world = DetectionWorld(images=40)
     found = [compare(*world.draw(rng, replicates=100)) for _ in range(200)]
     assert np.mean([each.p_value < 0.05 for each in found]) <= 0.07
+
+
+@pytest.mark.slow
+def test_one_runs_interval_covers_the_ap_of_other_images():
+    rng = np.random.default_rng(8)
+    world = DetectionWorld(qualities=(1.7,), seeds=1, seed_sd=0.0, images=60)
+    arms = [world.draw(rng, replicates=100)[0] for _ in range(300)]
+    expected = np.mean([arm.mean for arm in arms])
+    intervals = [image_interval(arm.mean, arm.replicates_NR[0], 60) for arm in arms]
+    assert np.mean([each.low <= expected <= each.high for each in intervals]) >= 0.92
