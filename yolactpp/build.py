@@ -32,7 +32,6 @@ from yolactpp.engine.evaluator import Evaluator, GroundTruth
 from yolactpp.engine.failures import BadInputError
 from yolactpp.engine.history import MetricWriter
 from yolactpp.engine.precision import Precision
-from yolactpp.engine.schedule import Schedule, rescale
 from yolactpp.engine.trainer import Cadence
 from yolactpp.model.yolactpp import YolactPP
 from yolactpp.run_dir import RunDir
@@ -155,27 +154,6 @@ def build_mask_loss(config: Config) -> nn.Module:
         crop=protocol["mask_crop"],
         min_box_area=protocol["min_box_area"],
         mse_trains_bce=protocol["mse_trains_bce"],
-    )
-
-
-def build_schedule(config: Config) -> Schedule:
-    """The schedule as it will be run: rescaled to the batch size where the settings say so."""
-    settings = config["schedule"]
-    schedule = Schedule(
-        iterations=settings["iterations"],
-        lr=settings["lr"],
-        warmup_iterations=settings["warmup_iterations"],
-        warmup_lr=settings["warmup_lr"],
-        lr_steps=tuple(settings["lr_steps"]),
-        lr_gamma=settings["lr_gamma"],
-    )
-    if not settings["rescale_with_batch"]:
-        return schedule
-    return rescale(
-        schedule,
-        config["batch_size"]["total"],
-        settings["base_batch"],
-        rescale_lr=settings["rescale_lr"],
     )
 
 

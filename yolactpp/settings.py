@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from yolactpp.engine.failures import BadInputError
+from yolactpp.engine.schedule import Schedule, rescale
 
 # The option whose keys, with those of the options it extends, are the good ones of its section.
 SECTION_OPTIONS = {
@@ -24,6 +25,7 @@ SECTION_OPTIONS = {
     "evaluation": "coco",
     "logger": "jsonl",
 }
+PRECISIONS = ("fp32", "bf16", "fp16")
 WHOLE_NUMBERS = (
     "seed",
     "image_size",
@@ -75,11 +77,46 @@ def check_settings(config: dict[str, Any]) -> None:
     for key in ("schedule.momentum", "schedule.weight_decay"):
         if not 0 <= _value(config, key) < 1:
             raise BadInputError(f"{key}={_value(config, key)}: must lie in [0, 1)")
+    if config["precision"] not in PRECISIONS:
+        raise BadInputError(
+            f"precision={config['precision']}: choose one of {', '.join(PRECISIONS)}"
+        )
+    try:
+        schedule_of(config)
+    except ValueError as error:
+        raise BadInputError(str(error)) from error
+
+
+def schedule_of(config: dict[str, Any]) -> Schedule:
+    """The schedule as it will be run: rescaled to the batch size where the settings say so.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+    settings = config["schedule"]
+    schedule = Schedule(
+        iterations=settings["iterations"],
+        lr=settings["lr"],
+        warmup_iterations=settings["warmup_iterations"],
+        warmup_lr=settings["warmup_lr"],
+        lr_steps=tuple(settings["lr_steps"]),
+        lr_gamma=settings["lr_gamma"],
+    )
+    if not settings["rescale_with_batch"]:
+        return schedule
+    return rescale(
+        schedule,
+        config["batch_size"]["total"],
+        settings["base_batch"],
+        rescale_lr=settings["rescale_lr"],
+    )
 
 
 def unknown_key(key: str, good: list[str]) -> str:
     """A message for a key that is none of the good ones, the nearest first."""
-    close = difflib.get_close_matches(key, good, n=1, cutoff=0.6)
+    ends = {name.rpartition(".")[2]: name for name in good}
+    nearest = difflib.get_close_matches(key.rpartition(".")[2], ends, n=1)
+    close = [ends[name] for name in nearest]
     hint = f" Did you mean {close[0]}?" if close else ""
     return f"there is no setting {key}.{hint} There are: {', '.join(sorted(good))}"
 

@@ -35,6 +35,7 @@ from yolactpp.identity import run_id
 from yolactpp.model.yolactpp import YolactPP
 from yolactpp.results import evaluation_document, write_results
 from yolactpp.run_dir import RunDir, State
+from yolactpp.settings import schedule_of
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ def _train(place: Place, config: Config, on_validation: OnValidation | None) -> 
     make_deterministic(device)
     with bad_input():
         config = build.provide_dataset(config)
-        if world.is_main:
+        if world.is_main and not run.last_checkpoint.exists():
             build.check_dataset_of(config)
         history = History(run.metrics, build.build_writers(config, run)) if world.is_main else None
         trainer = build_trainer(place, config, history, on_validation)
@@ -127,7 +128,7 @@ def build_trainer(
     world, device, runtime = place.world, place.device, config["runtime"]
     precision = Precision(config["precision"], device)
     dataset = build.build_dataset(config, "train", cache_images=runtime["cache_images"])
-    schedule = build.build_schedule(config)
+    schedule = schedule_of(config)
     total = config["batch_size"]["total"]
     accumulate = config["batch_size"]["accumulate"]
     check_batch_size(total, accumulate, world.size)
