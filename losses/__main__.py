@@ -83,8 +83,8 @@ def main(arguments: list[str] | None = None) -> None:
     elif verb == "plot":
         from losses.plot import plot_file  # matplotlib takes a second that a list need not
 
-        if not named:
-            parser.error("name the losses to draw")
+        if not named or any(entry.group != "loss" for entry in named):
+            parser.error("name the mask losses to draw; box and class losses are not drawn")
         plot_file(named, options.out)
         console.print(f"wrote {options.out}")
     elif named:

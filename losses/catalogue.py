@@ -153,6 +153,8 @@ def _rows(node: dict[str, Any], known: dict[str, Parameter], arguments: str) -> 
         else:
             meanings |= {name: f"{meanings[name]} {line.strip()}" for name in names}
     hidden = {"name", "_target_", "logits_NHW", "target_NHW", "weight_NHW"}
+    if "third" in known and "third" not in node:
+        hidden |= {name for name in known if name.startswith("third")} | {"gamma"}
     shown = [name for name in {**known, **node} if name not in hidden]
     rows = []
     for name in shown:

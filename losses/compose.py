@@ -56,11 +56,18 @@ def hybrid(
     Formula: α·first + β·second + γ·third
 
     Args:
-        first, second, third: mask losses.
-        alpha, beta, gamma: their weights: numbers, schedules or learned.
-        first_region, second_region, third_region: as in `Term`.
-        first_normaliser, second_normaliser, third_normaliser: as in `Term`.
-        crop, min_box_area: as in `Term`, for all.
+        first: the survey's Loss1.
+        second: the survey's Loss2.
+        third: a further mask loss, or none.
+        alpha: weight of the first: a number, a schedule (`Constant`, `Linear`, `Cosine`) or
+            `Learned`.
+        beta: weight of the second.
+        gamma: weight of the third.
+        first_region, second_region, third_region: `cropped` to the box or `full`.
+        first_normaliser, second_normaliser, third_normaliser: `box_area`, `region_mean` or
+            `image`.
+        crop: outside a cropped region pixels have `weight` 0 or probability `zero`.
+        min_box_area: least box area to divide by, in prototype pixels.
         huber_delta_ignored: a first Huber loss uses delta 1 whatever it is given, as the survey's
             code does.
         name: of the sum in tables; not used here.

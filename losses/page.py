@@ -10,8 +10,8 @@ Made by `python -m losses page` from the files in `conf/loss`, `conf/box_loss` a
 `conf/class_loss` and from the docstrings of what they name; do not edit.
 
 Train with one by `loss=NAME`, `box_loss=NAME`, `class_loss=NAME`; set a parameter by
-`loss.NAME=VALUE`. Values in `${...}` follow the protocol, the first being that of
-`protocol=sound`. `python -m losses plot NAME` draws one.
+`loss.NAME=VALUE`. A value `${protocol.KEY}` is a key of the protocol, described in
+[protocols.md](protocols.md). `python -m losses plot NAME` draws one.
 
 Symbols: $z$ logits, $p = \\operatorname{sigmoid}(z)$, $t$ target; over the region
 $I = \\sum pt$, $P = \\sum p$, $T = \\sum t$, $FP = P - I$, $FN = T - I$.
@@ -46,7 +46,7 @@ def tex(formula: str) -> str:
         return f"<{len(words) - 1}>"
 
     # TeX drops spaces: those between words, or a word and a symbol, are kept.
-    formula = re.sub(r"(?<=[\w%²|]) (?=[A-Za-zα-ω|])", r"\\ ", formula)
+    formula = re.sub(r"(?<=[\w%²|)]) (?=[A-Za-zα-ω|])", r"\\ ", formula)
     formula = _WORD.sub(set_aside, formula)
     formula = re.sub(r"\^([a-zα-ω])", r"^{\1}", formula)
     formula = re.sub(r"_([a-z0-9])", r"_{\1}", formula)
