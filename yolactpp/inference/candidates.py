@@ -45,7 +45,7 @@ def confident_candidates(outputs: HeadOutputs, threshold: float) -> Candidates:
     A foreground probability above t needs a logit above the background's by ln(t / (1 - t)).
     """
     logits_BPC = outputs.class_logits_BPC
-    margin_BP = logits_BPC[..., 1:].amax(dim=-1) - logits_BPC[..., 0]
+    margin_BP = logits_BPC[..., 1:].amax(dim=-1).float() - logits_BPC[..., 0].float()
     needed = math.log(threshold / (1 - threshold)) if 0 < threshold < 1 else -math.inf
     image_M, prior_M = (margin_BP > needed - LOGIT_SLACK).nonzero(as_tuple=True)
     probs_MC = logits_BPC[image_M, prior_M].float().softmax(dim=-1)

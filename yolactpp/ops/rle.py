@@ -30,9 +30,10 @@ def encode_window(window_HW: NDArray[np.bool_], top: int, left: int, size: tuple
         size: height and width of the image.
     """
     rows, columns = window_HW.shape
-    padded_WH = np.zeros((columns, rows + 2), dtype=np.int8)
+    padded_WH = np.zeros((columns, rows + 2), dtype=bool)
     padded_WH[:, 1:-1] = window_HW.T
-    column, row = np.nonzero(padded_WH[:, 1:] != padded_WH[:, :-1])
+    changed_WH = padded_WH[:, 1:] != padded_WH[:, :-1]
+    column, row = np.divmod(np.flatnonzero(changed_WH), rows + 1)
     return _from_changes((left + column) * size[0] + top + row, size)
 
 

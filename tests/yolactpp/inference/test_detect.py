@@ -103,6 +103,15 @@ def test_candidates_from_logits_and_from_probabilities_are_the_same(threshold: f
         assert torch.equal(getattr(by_logits, name), getattr(by_probs, name))
 
 
+def test_half_precision_logits_lose_no_candidate() -> None:
+    outputs = head_outputs(torch.Generator().manual_seed(6))
+    outputs.class_logits_BPC = (20 * outputs.class_logits_BPC).bfloat16()
+    by_logits = confident_candidates(outputs, 0.05)
+    probs = outputs.class_logits_BPC.float().softmax(-1)
+    by_probs = candidates_from_probs(probs, outputs, 0.05)
+    assert torch.equal(by_logits.probs_BQF, by_probs.probs_BQF)
+
+
 def test_looking_at_few_candidates_first_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     outputs = head_outputs(torch.Generator().manual_seed(5), priors=1500, classes=12)
     candidates = confident_candidates(outputs, 0.05)
