@@ -20,12 +20,13 @@ from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sweeps.grid import Cell, overrides_of
 from yolactpp.cli import describe
+from yolactpp.settings import unknown_key
 
 REFERENCE = re.compile(r"\$\{([^${}]*)")
 PLAIN = (int, float, str, bool, type(None))
@@ -103,7 +104,7 @@ class Composer:
         try:
             return compose(self.root, list(overrides), return_hydra_config=hydra)
         except (HydraException, OmegaConfBaseException) as error:
-            raise ComposeError(describe(error, self.root)) from error
+            raise ComposeError(self._describe(error, overrides)) from error
 
     def settings(self, shared: Sequence[str], cell: Cell) -> Settings:
         """A run's resolved settings: what all runs share and the cell of this one."""
@@ -128,10 +129,24 @@ class Composer:
         try:
             settings = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         except OmegaConfBaseException as error:
-            raise ComposeError(describe(error, self.root)) from error
+            raise ComposeError(" ".join(str(error).split())) from error
         assert isinstance(settings, dict)
         named = {str(key): value for key, value in settings.items()}
         return Composed(named, references, pickle.dumps(named))
+
+    def _describe(self, error: Exception, overrides: Sequence[str]) -> str:
+        """What was wrong, the good names, and in which run."""
+        if isinstance(error, MissingConfigException):
+            return describe(error, self.root)
+        message = " ".join(str(error).split())
+        misspelt = re.match(r"Could not override '([^']+)'", message)
+        if misspelt:
+            parent, _, _ = misspelt.group(1).rpartition(".")
+            node = OmegaConf.select(compose(self.root), parent) if parent else compose(self.root)
+            if OmegaConf.is_dict(node):
+                names = [f"{parent}.{name}".lstrip(".") for name in node]
+                message = unknown_key(misspelt.group(1), names)
+        return f"{' '.join(overrides)}: {message}"
 
 
 def _references(node: Any) -> Iterable[str]:

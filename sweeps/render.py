@@ -25,6 +25,7 @@ def to_csv(table: Table) -> str:
         header += [metric, f"{metric}_std"] if table.has_seeds else [metric]
     header += ["n"] if table.has_seeds else []
     header += ["state"] if table.has_gaps else []
+    header += table.remarks
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
@@ -39,6 +40,7 @@ def to_csv(table: Table) -> str:
         if table.has_seeds:
             values.append("" if row.source == PUBLISHED else str(row.n))
         values += [row.state] if table.has_gaps else []
+        values += [row.remarks.get(name, "") for name in table.remarks]
         writer.writerow(values)
     return text.getvalue()
 
@@ -118,6 +120,7 @@ def _grid(
     header += [escape(HEADERS.get(metric, metric)) for metric in table.metrics]
     header += ["n"] if table.has_seeds else []
     header += ["state"] if table.has_gaps else []
+    header += [escape(name) for name in table.remarks]
     body = []
     for row in table.rows:
         cells = [escape(row.keys.get(key, "")) for key in table.keys]
@@ -128,6 +131,7 @@ def _grid(
         if table.has_seeds:
             cells.append("" if row.source == PUBLISHED else str(row.n))
         cells += [escape(row.state)] if table.has_gaps else []
+        cells += [escape(row.remarks.get(name, "")) for name in table.remarks]
         body.append(cells)
     return header, body
 

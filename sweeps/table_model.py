@@ -30,6 +30,7 @@ class Row:
     n: int = 0  # finished runs behind the means
     state: str = ""  # "" when all runs are finished, else e.g. "1 failed (nan), 1 running"
     source: str = MEASURED
+    remarks: dict[str, str] = field(default_factory=dict)  # text behind the metrics, by column
 
 
 @dataclass
@@ -43,6 +44,7 @@ class Table:
     rows: list[Row] = field(default_factory=list)
     best_within: str | None = None
     notes: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)  # columns of text behind the metrics
 
     @property
     def has_seeds(self) -> bool:

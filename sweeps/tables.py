@@ -16,7 +16,7 @@ from rich.console import Console
 from sweeps.collect import collect
 from sweeps.published_rows import add_published
 from sweeps.render import FORMATS, print_table
-from sweeps.table_build import SPECIFICATIONS, build_tables
+from sweeps.table_build import BASELINE, SPECIFICATIONS, build_tables
 from sweeps.table_model import Table
 
 
@@ -26,6 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folders", nargs="+", metavar="FOLDER", help="folders of runs")
     parser.add_argument("--format", choices=["terminal", *FORMATS], default="terminal")
     parser.add_argument("--published", action="store_true", help="the survey's figures beside")
+    parser.add_argument(
+        "--verdict", action="store_true", help="say which differences are real (docs/evidence.md)"
+    )
+    parser.add_argument(
+        "--baseline", default=BASELINE, metavar="LOSS", help="what they differ from"
+    )
     parser.add_argument(
         "--protocol", metavar="NAMES", help="only runs of these protocols, e.g. sound,survey_code"
     )
@@ -47,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
     if args.protocol:
         frame = of_protocols(frame, args.protocol.split(","))
     tables = build_tables(frame, args.table or tuple(SPECIFICATIONS))
+    if args.verdict:
+        problems += judge(tables, frame, args.baseline)
     if args.published:
         for table in tables:
             add_published(table)
@@ -54,6 +62,17 @@ def run(args: argparse.Namespace) -> int:
     for problem in problems:
         print(f"skipped: {problem}", file=sys.stderr)
     return 1 if problems else 0
+
+
+def judge(tables: list[Table], frame: pd.DataFrame, baseline: str) -> list[str]:
+    """Add verdicts to the tables; returns what was wrong with stored predictions."""
+    from sweeps.evidence import gather  # scipy and pycocotools are loaded only by who judges
+    from sweeps.table_verdicts import add_verdicts
+
+    tasks = ["bbox", "segm"] if any(table.name == "table1" for table in tables) else ["segm"]
+    evidence = {task: gather(frame, task) for task in tasks}
+    add_verdicts(tables, frame, evidence, baseline)
+    return [problem for each in evidence.values() for problem in each.problems]
 
 
 def of_protocols(frame: pd.DataFrame, names: list[str]) -> pd.DataFrame:
