@@ -62,7 +62,7 @@ def _squeue() -> dict[str, JobView] | None:
     if output is None:
         return None
     views = {}
-    for line in output.splitlines():
+    for line in filter(str.strip, output.splitlines()):
         job, word, node = line.strip().split("|")
         if word not in FINAL:  # squeue shows ended jobs for a moment while they complete
             life = Life.PENDING if word in ALIVE_PENDING else Life.RUNNING

@@ -165,7 +165,8 @@ def _with_job(
     if view.life is Life.RUNNING:
         late = status.get("state") == State.RUNNING and not _is_fresh(status)
         return Standing.RUNNING, "", f"no heartbeat for {_age(status)}" if late else ""
-    if status.get("state") == State.RUNNING and _is_fresh(status):
+    died = view.life is Life.ENDED and view.exit_code is not None
+    if status.get("state") == State.RUNNING and _is_fresh(status) and not died:
         note = f"the executor says {view.word or 'gone'}, but the heartbeat is {_age(status)} old"
         return Standing.RUNNING, "", note
     if view.life is Life.UNKNOWN:
