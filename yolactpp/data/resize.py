@@ -33,16 +33,13 @@ def resize_image(image: np.ndarray, size: int) -> np.ndarray:
     return cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
 
 
-def resize_mask(mask: np.ndarray, size: int, out: np.ndarray) -> None:
-    """Bilinear in fixed point, 0.5 rounds up: uint8 0/1 [H, W] -> `out` [size, size].
+def resize_mask(mask: np.ndarray, out: np.ndarray) -> None:
+    """Bilinear in fixed point, 0.5 rounds up: uint8 0/1 [H, W] -> `out`, uint8 [S, S].
 
     One mask at a time: OpenCV refuses arrays of more than 128 (version 5) or 512 channels, gives
     the same bits either way, and is faster so.
     """
-    if mask.any():
-        cv2.resize(np.ascontiguousarray(mask), (size, size), dst=out)
-    else:
-        out[:] = 0
+    cv2.resize(mask, out.shape, dst=out, interpolation=cv2.INTER_LINEAR)
 
 
 def normalise(image_bgr: np.ndarray) -> Tensor:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from yolactpp.data.run_length import draw_runs, parse_counts
+
 Segmentation = list[list[float]] | dict[str, Any]
 
 
@@ -18,20 +20,25 @@ def decode_segmentation(segmentation: Segmentation, height: int, width: int) -> 
 
 
 def draw_segmentation(segmentation: Segmentation, mask: np.ndarray) -> None:
-    """Rasterise into a uint8 mask [height, width] of zeros; only the object's box is touched."""
-    encoded = encode_segmentation(segmentation, *mask.shape)
-    x, y, width, height = (int(side) for side in coco_mask.toBbox(encoded))
-    inside = slice(y, y + height), slice(x, x + width)
-    mask[inside] = coco_mask.decode(encoded)[inside]
+    """Rasterise into a uint8 mask [height, width] of zeros; only the object's box is touched.
+
+    Raises:
+        ValueError: broken run lengths; `segmentation_fault` says how.
+    """
+    counts = _run_lengths(segmentation, *mask.shape)
+    if counts is None or counts.sum() != mask.size:
+        raise ValueError(f"broken segmentation for a mask of {mask.shape[1]} x {mask.shape[0]}")
+    draw_runs(counts, mask)
 
 
-def encode_segmentation(segmentation: Segmentation, height: int, width: int) -> dict[str, Any]:
-    """One object's segmentation as COCO's compressed run lengths."""
+def _run_lengths(segmentation: Segmentation, height: int, width: int) -> np.ndarray | None:
     if isinstance(segmentation, list):
-        return coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
-    if isinstance(segmentation["counts"], list):
-        return coco_mask.frPyObjects(segmentation, height, width)
-    return segmentation
+        polygons = coco_mask.frPyObjects(segmentation, height, width)
+        return parse_counts(coco_mask.merge(polygons)["counts"])
+    counts = segmentation["counts"]
+    if isinstance(counts, list):
+        return np.array(counts, dtype=np.int64)
+    return parse_counts(counts.encode() if isinstance(counts, str) else counts)
 
 
 def segmentation_fault(segmentation: Any, height: int, width: int) -> str | None:
@@ -67,7 +74,8 @@ def _run_length_fault(segmentation: dict[str, Any], height: int, width: int) -> 
     if size != [height, width]:
         return f"RLE size {size} differs from the image's [height, width] [{height}, {width}]"
     if isinstance(counts, str | bytes):
-        counts = _parse_counts(counts.encode() if isinstance(counts, str) else counts)
+        parsed = parse_counts(counts.encode() if isinstance(counts, str) else counts)
+        counts = None if parsed is None else parsed.tolist()
     if not isinstance(counts, list) or not all(_is_count(count) for count in counts):
         return "broken RLE: counts are neither run lengths nor their compressed string"
     if sum(counts) != height * width:
@@ -75,27 +83,6 @@ def _run_length_fault(segmentation: dict[str, Any], height: int, width: int) -> 
     if not sum(counts[1::2]):
         return "RLE holds no pixel of the object"
     return None
-
-
-def _parse_counts(compressed: bytes) -> list[int] | None:
-    """Run lengths of COCO's compressed string: 5 bits a character, each from the third relative
-    to the one two before; None where the string is not one. pycocotools does not check.
-    """
-    counts: list[int] = []
-    position = 0
-    while position < len(compressed):
-        value, shift, more = 0, 0, True
-        while more:
-            if position >= len(compressed) or not 48 <= compressed[position] < 112:
-                return None
-            character = compressed[position] - 48
-            value |= (character & 31) << shift
-            more = bool(character & 32)
-            position, shift = position + 1, shift + 5
-            if not more and character & 16:
-                value -= 1 << shift
-        counts.append(value + counts[-2] if len(counts) > 2 else value)
-    return counts
 
 
 def _is_count(value: Any) -> bool:
