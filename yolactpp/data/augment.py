@@ -15,10 +15,10 @@ from yolactpp.data.coco import Sample
 from yolactpp.data.orient import orient, orient_boxes
 from yolactpp.data.photometric import Distortion, distort, draw_distortion
 from yolactpp.data.resize import (
-    MEAN_BGR,
     normalise,
     resize_image,
     resize_mask,
+    resize_on_canvas,
     without_small_boxes,
 )
 from yolactpp.data.view import (
@@ -130,15 +130,35 @@ class TrainTransform:
         solid = without_small_boxes(boxes, self.min_box_side)
         boxes, kept = boxes[solid], kept[solid]
 
-        image = _paint(sample.image_bgr, view, distortion)
-        image = orient(image, mirrored, flipped, turns)
-        masks = self._masks(sample.masks, kept, view, (mirrored, flipped, turns))
+        turned = mirrored, flipped, turns
+        image = self._image(sample.image_bgr, view, distortion, turned)
+        masks = self._masks(sample.masks, kept, view, turned)
         return (
-            normalise(resize_image(image, self.image_size)),
+            normalise(image),
             torch.from_numpy((boxes / self.image_size).astype(np.float32)),
             torch.from_numpy(sample.labels[kept]),
             torch.from_numpy(masks),
         )
+
+    def _image(
+        self,
+        image_bgr: np.ndarray,
+        view: View,
+        distortion: Distortion | None,
+        turned: tuple[bool, bool, int],
+    ) -> np.ndarray:
+        """What is in view, distorted, on the mean colour, resized: BGR float32 [S, S, 3]."""
+        seen, (top, bottom, left, right) = visible_part(image_bgr, view)
+        seen = seen.astype(np.float32)
+        if distortion is not None and seen.size:
+            seen = distort(seen, distortion)
+        seen = orient(seen, *turned)
+        if not (top or bottom or left or right):
+            return resize_image(seen, self.image_size)
+        place = np.array([[left, top, view.width - right, view.height - bottom]])
+        x, y, _, _ = orient_boxes(place, view, *turned)[0]
+        sides = (view.width, view.height) if turned[2] % 2 else (view.height, view.width)
+        return resize_on_canvas(seen, (y, x), sides, self.image_size)
 
     def _masks(
         self, sources: np.ndarray, kept: np.ndarray, view: View, turned: tuple[bool, bool, int]
@@ -164,20 +184,6 @@ class TrainTransform:
             resize_mask(canvas, mask)
             canvas[y1:y2, x1:x2] = 0
         return masks
-
-
-def _paint(image_bgr: np.ndarray, view: View, distortion: Distortion | None) -> np.ndarray:
-    """Distort the image's visible part only and lay it on the mean colour."""
-    seen, (top, bottom, left, right) = visible_part(image_bgr, view)
-    seen = seen.astype(np.float32)
-    if distortion is not None and seen.size:
-        seen = distort(seen, distortion)
-    if not (top or bottom or left or right):
-        return seen
-    canvas = np.empty((view.height, view.width, 3), np.float32)
-    canvas[:] = MEAN_BGR
-    canvas[top : view.height - bottom, left : view.width - right] = seen
-    return canvas
 
 
 def _coin(rng: np.random.RandomState, probability: float) -> bool:

@@ -33,6 +33,47 @@ def resize_image(image: np.ndarray, size: int) -> np.ndarray:
     return cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
 
 
+def resize_on_canvas(
+    image: np.ndarray, corner: tuple[int, int], canvas: tuple[int, int], size: int
+) -> np.ndarray:
+    """`resize_image` of a canvas of the mean colour that holds the image, without building it.
+
+    A canvas of 4 x 4 times the image is mostly mean, and few of its pixels are sampled.
+
+    Args:
+        image: BGR float32 [h, w, 3].
+        corner: row and column of the image's corner on the canvas.
+        canvas: height and width of the canvas, pixels.
+        size: side of the result.
+    """
+    framed = cv2.copyMakeBorder(image, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=MEAN_BGR)
+    rows, upper, lower, down = _taps(canvas[0], corner[0], image.shape[0], size)
+    columns, before, after, along = _taps(canvas[1], corner[1], image.shape[1], size)
+    lines = framed[upper] * (1 - down)[:, None, None] + framed[lower] * down[:, None, None]
+    part = lines[:, before] * (1 - along)[:, None] + lines[:, after] * along[:, None]
+    resized = np.empty((size, size, 3), np.float32)
+    resized[:] = MEAN_BGR
+    resized[rows, columns] = part
+    return resized
+
+
+def _taps(
+    canvas: int, offset: int, length: int, size: int
+) -> tuple[slice, np.ndarray, np.ndarray, np.ndarray]:
+    """Along one axis: which results see the image, the two framed pixels of each, the second's
+    weight. Half-pixel centres, the canvas' edge repeated.
+    """
+    position = (np.arange(size) + 0.5) * (canvas / size) - 0.5
+    position = np.clip(position, 0, canvas - 1)
+    first = np.floor(position).astype(np.int64)
+    second = np.minimum(first + 1, canvas - 1)
+    weight = (position - first).astype(np.float32)
+    seen = np.flatnonzero((second >= offset) & (first < offset + length))
+    seen_slice = slice(seen[0], seen[-1] + 1) if len(seen) else slice(0, 0)
+    framed = [np.clip(tap[seen_slice] - offset, -1, length) + 1 for tap in (first, second)]
+    return seen_slice, framed[0], framed[1], weight[seen_slice]
+
+
 def resize_mask(mask: np.ndarray, out: np.ndarray) -> None:
     """Bilinear in fixed point, 0.5 rounds up: uint8 0/1 [H, W] -> `out`, uint8 [S, S].
 
