@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from yolactpp.criterion.mask_iou import MaskIouNetwork, mask_iou_losses
+from yolactpp.criterion.mask_iou import MaskIouNetwork, Masks, mask_iou_losses
 from yolactpp.criterion.matching import Matches, match
 from yolactpp.criterion.normalisers import Normalisers, ReduceSum, identity
 from yolactpp.criterion.positives import (
@@ -45,9 +45,11 @@ class _Instances:
     """The positives that train masks, one row each; rows where `is_valid_N` is False count 0."""
 
     logits_NHW: Tensor
-    target_NHW: Tensor
     boxes_N4: Tensor
     label_N: Tensor
+    mask_N: Tensor
+    masks_GHW: Tensor
+    area_G: Tensor
     rescaling_N: Tensor
     is_valid_N: Tensor
     is_large_N: Tensor
@@ -246,7 +248,7 @@ class Criterion(nn.Module):
         mask_BK = targets.mask_offsets_B[:, None] + row_BK
         mask_BK = mask_BK.where(positives.is_valid_BK, len(masks_GHW) - 1)
         label_BK = targets.labels_BM.gather(1, row_BK).clamp(min=0)
-        large_G = masks_GHW.sum((1, 2)) > self.smallest_mask_iou_area
+        area_G = masks_GHW.flatten(1).float().sum(1)
 
         def rows(value_BK: Tensor) -> Tensor:
             return _keep(value_BK.flatten(0, 1), positives.is_valid_BK.flatten(), static)
@@ -258,21 +260,22 @@ class Criterion(nn.Module):
         mask_N = rows(mask_BK)
         return _Instances(
             logits_NHW=rows(logits_BKHW),
-            target_NHW=masks_GHW[mask_N],
             boxes_N4=rows(boxes_BK4),
             label_N=rows(label_BK),
+            mask_N=mask_N,
+            masks_GHW=masks_GHW,
+            area_G=area_G,
             rescaling_N=rows(positives.rescaling_B[:, None].expand_as(row_BK)),
             is_valid_N=rows(positives.is_valid_BK),
-            is_large_N=large_G[mask_N],
+            is_large_N=area_G[mask_N] > self.smallest_mask_iou_area,
         )
 
     def _mask_losses(
         self, instances: _Instances, divide_by: Normalisers, progress: float
     ) -> dict[str, Tensor]:
         """Each term and their sum. A term counts for the positives that were not drawn too."""
-        terms = self.mask_loss(
-            instances.logits_NHW, instances.target_NHW.float(), instances.boxes_N4, progress
-        )
+        target_NHW = instances.masks_GHW[instances.mask_N].to(instances.logits_NHW.dtype)
+        terms = self.mask_loss(instances.logits_NHW, target_NHW, instances.boxes_N4, progress)
         losses: dict[str, Tensor] = {"mask": divide_by.positives.new_zeros(())}
         for index, term in enumerate(terms):
             value_N = term.raw_N.where(instances.is_valid_N, 0)
@@ -292,17 +295,25 @@ class Criterion(nn.Module):
         divide_by: Normalisers,
         static: bool,
     ) -> Tensor:
-        chosen_N = instances.is_large_N
+        large_N = instances.is_large_N
+        masks = Masks(
+            instances.logits_NHW,
+            instances.boxes_N4,
+            instances.label_N,
+            instances.mask_N,
+            instances.masks_GHW,
+            instances.area_G,
+            _keep(torch.arange(len(large_N), device=large_N.device), large_N, static),
+        )
         loss_N = mask_iou_losses(
             net,
-            _keep(instances.logits_NHW, chosen_N, static),
-            _keep(instances.target_NHW, chosen_N, static),
-            _keep(instances.boxes_N4, chosen_N, static),
-            _keep(instances.label_N, chosen_N, static),
+            masks,
             detach_input=self.detach_mask_iou_input,
             before_relu=self.mask_iou_before_relu,
+            static_shapes=static,
         )
-        total = loss_N.where(_keep(chosen_N, chosen_N, static), 0).sum()
+        # Without static shapes all that were shown are large.
+        total = (loss_N.where(large_N, 0) if static else loss_N).sum()
         by_samples = self.mask_iou_normalised_by_samples
         count = divide_by.mask_iou_samples if by_samples else divide_by.positives
         return self.mask_iou_weight * total / count
@@ -315,7 +326,9 @@ def _rows(values_BMX: Tensor, row_BK: Tensor) -> Tensor:
 
 def _keep(values_N: Tensor, keep_N: Tensor, static: bool) -> Tensor:
     """The rows where `keep_N` holds, or all of them where shapes must not hang on values."""
-    return values_N if static else values_N.index_select(0, keep_N.nonzero().flatten())
+    if static or bool(keep_N.all()):
+        return values_N
+    return values_N.index_select(0, keep_N.nonzero().flatten())
 
 
 def _at_least_float32(outputs: HeadOutputs) -> HeadOutputs:

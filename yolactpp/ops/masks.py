@@ -37,9 +37,17 @@ def crop_mask_NHW(boxes_N4: Tensor, height: int, width: int, padding: int = 1) -
     Returns:
         bool [N, height, width].
     """
-    columns = _kept(boxes_N4[:, 0], boxes_N4[:, 2], width, padding)
-    rows = _kept(boxes_N4[:, 1], boxes_N4[:, 3], height, padding)
-    return rows.unsqueeze(2) & columns.unsqueeze(1)
+    rows_NH, columns_NW = crop_sides(boxes_N4, height, width, padding)
+    return rows_NH.unsqueeze(2) & columns_NW.unsqueeze(1)
+
+
+def crop_sides(
+    boxes_N4: Tensor, height: int, width: int, padding: int = 1
+) -> tuple[Tensor, Tensor]:
+    """The rows and the columns that `crop_mask_NHW` keeps, bool [N, height] and [N, width]."""
+    columns_NW = _kept(boxes_N4[:, 0], boxes_N4[:, 2], width, padding)
+    rows_NH = _kept(boxes_N4[:, 1], boxes_N4[:, 3], height, padding)
+    return rows_NH, columns_NW
 
 
 def downsample_masks(masks_GHW: Tensor, height: int, width: int) -> Tensor:
