@@ -21,7 +21,8 @@ from losses.precision import at_least_float32
 from losses.ranges import Positive, bind
 
 _CENTRE_VARIANCE, _SIZE_VARIANCE = 0.1, 0.2
-# A side is at most this many times its prior's: beyond, an exponential would overflow.
+# A side is at most this many times its prior's, and at least its inverse: beyond, an exponential
+# overflows, or a box has no sides whose ratio CIoU could look at.
 _MAX_LOG_RATIO = math.log(1000.0)
 
 
@@ -64,10 +65,14 @@ class _DecodedIou(nn.Module):
     def forward(self, predicted_N4: Tensor, target_N4: Tensor, priors_N4: Tensor) -> Tensor:
         """Values [N] of encoded boxes [N, 4] and their priors [N, 4]."""
         check_boxes(self.name, predicted_N4, target_N4, priors_N4)
+        # In float64: the corners of a small box far away are the same number in float32.
+        priors_N4 = priors_N4.double()
         loss_N: Tensor = type(self).of_corners(
-            decoded(predicted_N4, priors_N4), decoded(target_N4, priors_N4), reduction="none"
+            decoded(predicted_N4.double(), priors_N4),
+            decoded(target_N4.double(), priors_N4),
+            reduction="none",
         )
-        return loss_N
+        return loss_N.to(at_least_float32(predicted_N4).dtype)
 
 
 class Giou(_DecodedIou):
@@ -107,7 +112,7 @@ def decoded(loc_N4: Tensor, priors_N4: Tensor) -> Tensor:
     """Corners x1, y1, x2, y2 [N, 4], relative to the image, of SSD's offsets."""
     loc_N4, priors_N4 = at_least_float32(loc_N4), at_least_float32(priors_N4)
     centres_N2 = priors_N4[:, :2] + loc_N4[:, :2] * _CENTRE_VARIANCE * priors_N4[:, 2:]
-    log_ratios_N2 = (loc_N4[:, 2:] * _SIZE_VARIANCE).clamp(max=_MAX_LOG_RATIO)
+    log_ratios_N2 = (loc_N4[:, 2:] * _SIZE_VARIANCE).clamp(-_MAX_LOG_RATIO, _MAX_LOG_RATIO)
     halves_N2 = priors_N4[:, 2:] * log_ratios_N2.exp() / 2
     return torch.cat([centres_N2 - halves_N2, centres_N2 + halves_N2], dim=1)
 
