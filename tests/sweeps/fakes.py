@@ -66,11 +66,12 @@ from yolactpp.run_dir import RunDir, update_status, write_json
 
 def train_run(folder, machine=None, on_validation=None):
     run = RunDir(Path(folder))
+    rank = os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))
     wish = json.loads((run.path / "wish.json").read_text())
     starts = run.path / "starts"
     with starts.open("a") as file:
         file.write(json.dumps({"gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
-                               "rank": os.environ.get("RANK"), "time": time.time()}) + "\\n")
+                               "rank": rank, "time": time.time()}) + "\\n")
     update_status(run, state="running")
     print("training", run.path.name, flush=True)
     stopped = []
@@ -81,12 +82,12 @@ def train_run(folder, machine=None, on_validation=None):
     if stopped:
         update_status(run, state="preempted", reason="preempted")
         raise RunStopped("preempted", 1)
-    if wish.get("kill") and os.environ.get("RANK", "0") == str(wish.get("rank", 0)):
+    if wish.get("kill") and rank == str(wish.get("rank", 0)):
         os.kill(os.getpid(), signal.SIGKILL)
     if wish.get("fail"):
         update_status(run, state="failed", reason="nan", message="mask is not finite")
         raise RuntimeError("mask is not finite")
-    if os.environ.get("RANK", "0") == "0" and not wish.get("silent"):
+    if rank == "0" and not wish.get("silent"):
         metrics = {"AP": 0.5}
         write_json(run.evaluation, {"schema_version": 1,
                                     "metrics": {"bbox": metrics, "segm": metrics}})
