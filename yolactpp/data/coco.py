@@ -138,14 +138,15 @@ class CocoDataset:
             )
         return image
 
-    def boxes_wh(self) -> np.ndarray:
-        """Width and height of all objects relative to their images, float64 [n, 2]."""
-        sizes = []
-        for record in self._pickled:
-            for box, label in zip(record.boxes_xywh, record.labels, strict=True):
-                if label != CROWD:
-                    sizes.append((box[2] / record.width, box[3] / record.height))
-        return np.array(sizes, dtype=np.float64).reshape(-1, 2)
+    def relative_boxes(self) -> np.ndarray:
+        """x1, y1, x2, y2 of all objects relative to their images, float64 [n, 4]; no crowds."""
+        boxes = [
+            (x / record.width, y / record.height, (x + w) / record.width, (y + h) / record.height)
+            for record in self._pickled
+            for (x, y, w, h), label in zip(record.boxes_xywh, record.labels, strict=True)
+            if label != CROWD
+        ]
+        return np.array(boxes, dtype=np.float64).reshape(-1, 4)
 
     def _records(
         self, content: dict[str, Any], folder: Path, keep_empty_images: bool, drop_invalid: bool

@@ -54,7 +54,7 @@ def _summary(dataset: dict[str, Any], split: str) -> str:
         drop_invalid=dataset["drop_invalid"],
     )
     file = Path(dataset["root"]) / dataset[split]["annotations"]
-    classes, objects = ", ".join(content.class_names), len(content.boxes_wh())
+    classes, objects = ", ".join(content.class_names), len(content.relative_boxes())
     dropped = f", {content.dropped} unusable annotations left out" if content.dropped else ""
     return f"{file}: {len(content)} images, {objects} objects of {classes}{dropped}; no finding"
 

@@ -55,7 +55,7 @@ def test_subset_of_classes(root):
     dataset = load(root, classes=["cat", "bee"])
     assert dataset.class_names == ["bee", "cat"]
     np.testing.assert_array_equal(dataset[1].labels, [1])
-    assert len(dataset.boxes_wh()) == 2
+    assert len(dataset.relative_boxes()) == 2
 
 
 def test_unknown_class_lists_the_good_ones(root):
@@ -69,9 +69,9 @@ def test_equal_names_are_told_apart(tmp_path):
     assert load(coco_folder.write(tmp_path, content)).class_names == ["bee", "cat (7)", "cat (90)"]
 
 
-def test_relative_sizes_leave_crowds_out(root):
-    expected = [[5 / 30, 5 / 20], [10 / 30, 10 / 20]]
-    np.testing.assert_allclose(load(root).boxes_wh(), expected)
+def test_relative_boxes_leave_crowds_out(root):
+    expected = [[20 / 30, 5 / 20, 25 / 30, 10 / 20], [2 / 30, 3 / 20, 12 / 30, 13 / 20]]
+    np.testing.assert_allclose(load(root).relative_boxes(), expected)
 
 
 def test_invalid_annotations_can_be_dropped(tmp_path):

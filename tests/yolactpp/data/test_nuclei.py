@@ -60,4 +60,4 @@ def test_whole_set():
     assert check_dataset(root, SPLITS) == []
     dataset = CocoDataset(root, *SPLITS["train"])
     assert len(dataset) == 464
-    assert len(dataset.boxes_wh()) == 19680
+    assert len(dataset.relative_boxes()) == 19680
