@@ -59,11 +59,11 @@ def _judge_rows(
     else:
         own = frame[frame["setting"].isin(settings) | _is_single(frame, baseline)]
         judged = verdict_table(own, evidence, f"{task}.AP", baseline)
-    by_setting = judged.set_index("setting")
+    by_setting = {str(verdict["setting"]): verdict for _, verdict in judged.iterrows()}
     for row in measured:
-        found = [setting for setting in row.settings if setting in by_setting.index]
+        found = [setting for setting in row.settings if setting in by_setting]
         if found:
-            verdict = by_setting.loc[found[0]]
+            verdict = by_setting[found[0]]
             row.remarks = remarks(verdict)
             if verdict["among_best"] and "mAP" in row.cells:
                 row.cells["mAP"].mark = MARK

@@ -27,7 +27,7 @@ def plot(frame: pd.DataFrame, ax: Axes | None = None, published: bool = False) -
     for label, colour, style, marker, runs in arms(frame.dropna(subset=columns)):
         values = 100 * runs[columns].to_numpy(dtype=float)
         if len(values) > 1:
-            ax.plot(places, values.T, color=colour, linewidth=0.6, alpha=0.35)
+            ax.plot(places, values.T, color=colour, linewidth=0.7, alpha=0.5)
         ax.plot(places, values.mean(axis=0), color=colour, linestyle=style, marker=marker, ms=3.5,
                 label=label)  # fmt: skip
     if published:

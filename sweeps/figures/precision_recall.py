@@ -29,7 +29,7 @@ def plot(frame: pd.DataFrame, ax: Axes | None = None, iou: float | None = None) 
     for label, colour, style, _, runs in arms(known):
         curves = np.stack([_at(each, iou) for each in runs["precision"]])
         if len(curves) > 1:
-            ax.plot(RECALL_LEVELS, curves.T, color=colour, linewidth=0.6, alpha=0.35)
+            ax.plot(RECALL_LEVELS, curves.T, color=colour, linewidth=0.7, alpha=0.5)
         mean = curves.mean(axis=0)
         ax.plot(RECALL_LEVELS, mean, color=colour, linestyle=style, linewidth=1.6, label=label)
     ax.set(xlabel="recall", ylabel="precision", xlim=(0, 1.005), ylim=(0, 1.02))

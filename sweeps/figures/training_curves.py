@@ -41,7 +41,7 @@ def plot(
             if not len(values):
                 continue
             if len(runs) <= 10:
-                ax.plot(iterations, values, color=colour, linewidth=0.5, alpha=0.22)
+                ax.plot(iterations, values, color=colour, linewidth=0.5, alpha=0.3)
             ax.plot(
                 iterations, smooth(values), color=colour, linestyle=style, linewidth=1.3, label=name
             )
