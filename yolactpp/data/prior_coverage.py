@@ -100,13 +100,26 @@ def plot_shapes(
         centres_px: [k, 2].
         ax: where to draw.
     """
-    ax.scatter(*boxes_px.T, s=4, color="0.6", alpha=0.4, label=f"boxes (n={len(boxes_px)})")
+    ax.scatter(
+        boxes_px[:, 0],
+        boxes_px[:, 1],
+        s=4,
+        color="0.6",
+        alpha=0.4,
+        label=f"boxes (n={len(boxes_px)})",
+    )
     for number, shapes in enumerate(priors_px):
         ax.scatter(
-            *shapes.T, s=40, marker="+", color=f"C{number}", label=f"priors, level {number + 1}"
+            shapes[:, 0],
+            shapes[:, 1],
+            s=40,
+            marker="+",
+            color=f"C{number}",
+            label=f"priors, level {number + 1}",
         )
     ax.scatter(
-        *centres_px.T,
+        centres_px[:, 0],
+        centres_px[:, 1],
         s=60,
         facecolors="none",
         edgecolors="black",
