@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import logging
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ from yolactpp.engine.precision import Precision
 from yolactpp.engine.trainer import Cadence
 from yolactpp.model.yolactpp import YolactPP
 from yolactpp.run_dir import RunDir
+
+log = logging.getLogger(__name__)
 
 Config = dict[str, Any]
 MOST_WORKERS = 8
@@ -198,9 +201,21 @@ def build_loader(
 
 
 def build_evaluator(
-    config: Config, world: World, device: torch.device, precision: Precision
+    config: Config,
+    world: World,
+    device: torch.device,
+    precision: Precision,
+    class_names: list[str] | None = None,
 ) -> Evaluator:
-    """Metrics on the validation split, by the first of the evaluators that the settings name."""
+    """Metrics on the validation split, by the first of the evaluators that the settings name.
+
+    Args:
+        config: the run's settings.
+        world: the ranks that share the split.
+        device: where the model is.
+        precision: autocast of the forward pass.
+        class_names: the model's classes by label, where they are not this data set's own.
+    """
     dataset = build_dataset(config, "val")
     evaluation = config["evaluation"]
     transform = EvalTransform(config["image_size"])
@@ -212,7 +227,7 @@ def build_evaluator(
 
     truth = GroundTruth(
         dataset.annotations_file,
-        dataset.category_ids,
+        categories_of_labels(dataset, class_names or dataset.class_names),
         config["protocol"],
         evaluation["evaluators"][0],
     )
@@ -233,6 +248,27 @@ def build_evaluator(
         world=world,
         one_image=one_image,
     )
+
+
+def categories_of_labels(dataset: CocoDataset, class_names: list[str]) -> list[int]:
+    """The data set's category for each of a model's labels, found by name.
+
+    Where none of the names agree but their number does, as often with one class, by order.
+
+    Raises:
+        BadInputError: the model knows a class that the data set does not hold.
+    """
+    by_name = dict(zip(dataset.class_names, dataset.category_ids, strict=True))
+    missing = [name for name in class_names if name not in by_name]
+    if len(missing) == len(class_names) == len(by_name):
+        log.warning("classes %s are taken for %s, in order", class_names, dataset.class_names)
+        return dataset.category_ids
+    if missing:
+        raise BadInputError(
+            f"the model's classes {', '.join(missing)} are not in {dataset.annotations_file}, "
+            f"which holds {', '.join(dataset.class_names)}: set dataset.classes or choose another"
+        )
+    return [by_name[name] for name in class_names]
 
 
 def build_writers(config: Config, run: RunDir) -> list[MetricWriter]:
