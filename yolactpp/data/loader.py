@@ -90,7 +90,6 @@ def train_loader(
         generator=torch.Generator().manual_seed(seed),
         num_workers=workers,
         worker_init_fn=_start_worker,
-        prefetch_factor=4 if workers else None,
         pin_memory=pin_memory,
     )
 
