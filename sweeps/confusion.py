@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,11 +53,6 @@ def confusion_matrix(
             if not crowd[g]:
                 counts[true[g], -1] += 1
     return counts
-
-
-def confusion_of_file(truth: GroundTruth, predictions_file: Path) -> np.ndarray:
-    """The matrix of a COCO results file."""
-    return confusion_matrix(truth, json.loads(predictions_file.read_text(encoding="utf-8")))
 
 
 def _objects(

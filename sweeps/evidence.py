@@ -5,6 +5,7 @@ All runs on the same images share the same draws, so that differences between th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,13 +15,18 @@ import numpy as np
 import pandas as pd
 
 from sweeps.bootstrap import average_precision, mean_ap, precision_curves, resample_weights
-from sweeps.matches import GroundTruth, Matches, load_ground_truth, match_file
-from yolactpp.run_dir import RunDir
+from sweeps.matches import TASKS, GroundTruth, Matches, load_ground_truth, match
+from yolactpp.evaluation.protocols import EvaluationProtocol, Records, as_read
+from yolactpp.run_dir import CorruptFileError, RunDir
 
 REPLICATES = 1000
 BOOTSTRAP_SEED = 20_230_901
 # eval.json's AP and the AP of the stored predictions may differ by rounding, not by more.
 AGREEMENT = 1e-6
+
+
+class NotCoco(Exception):
+    """A run's numbers are not COCO's average precision, so resampling that says nothing of them."""
 
 
 @dataclass
@@ -33,6 +39,7 @@ class Evidence:
         precision: run folder -> precision [10 thresholds, 101 recall levels], mean over classes.
         images: run folder -> number of validation images.
         problems: why a run has no replicates, or why its numbers do not agree; one line each.
+        notes: the same where nothing is wrong with it.
     """
 
     task: str = "segm"
@@ -40,6 +47,7 @@ class Evidence:
     precision: dict[str, np.ndarray] = field(default_factory=dict)
     images: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def gather(
@@ -62,7 +70,10 @@ def gather(
         folder = row["folder"]
         try:
             matches = run_matches(row, task)
-        except (OSError, ValueError, KeyError) as error:
+        except NotCoco as reason:
+            evidence.notes.append(f"{row['name']}: no interval over images: {reason}")
+            continue
+        except (OSError, ValueError, KeyError, CorruptFileError) as error:
             evidence.problems.append(f"{row['name']}: no interval over images: {error}")
             continue
         if not any(each.objects_I.any() for each in matches.classes):
@@ -99,16 +110,33 @@ def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def run_matches(row: Mapping[str, Any], task: str) -> Matches:
-    """A run's stored predictions matched against its validation set.
+    """A run's stored predictions, read as its evaluation read them, matched to its validation set.
 
     Raises:
         FileNotFoundError: predictions or annotations are missing.
+        NotCoco: the run was evaluated by another rule than COCO's.
     """
     run = RunDir(Path(row["folder"]))
-    path = run.bbox_predictions if task == "bbox" else run.segm_predictions
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: evaluate the run again to have it")
-    return match_file(validation_set(row), path, task)
+    evaluation = run.read_evaluation() or {}
+    evaluator = evaluation.get("evaluator", "coco")
+    if evaluator != "coco":
+        raise NotCoco(f"its average precision is the {evaluator} one, not COCO's")
+    records = read_predictions(run, evaluation.get("protocol") or {})[TASKS.index(task)]
+    return match(validation_set(row), records, task)
+
+
+def read_predictions(run: RunDir, protocol: Mapping[str, Any]) -> tuple[Records, Records]:
+    """Boxes and masks as the protocol's score threshold and box rounding leave them.
+
+    Raises:
+        FileNotFoundError: predictions are missing.
+    """
+    found = []
+    for path in (run.bbox_predictions, run.segm_predictions):
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing: evaluate the run again to have it")
+        found.append(json.loads(path.read_text(encoding="utf-8")))
+    return as_read(found[0], found[1], EvaluationProtocol.from_settings(protocol))
 
 
 def validation_set(row: Mapping[str, Any]) -> GroundTruth:

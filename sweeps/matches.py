@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -112,23 +112,9 @@ def load_ground_truth(annotations_file: Path) -> GroundTruth:
     return ground_truth(annotations_file, annotations_file.stat().st_mtime_ns)
 
 
-def match_file(truth: GroundTruth, predictions_file: Path, task: str) -> Matches:
-    """Match a COCO results file.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it names images that the annotations do not hold.
-    """
-    records = json.loads(predictions_file.read_text(encoding="utf-8"))
-    try:
-        return match(truth, records, task)
-    except ValueError as error:
-        raise ValueError(f"{predictions_file}: {error}") from error
-
-
 def match(
     truth: GroundTruth,
-    records: list[dict[str, Any]],
+    records: Sequence[dict[str, Any]],
     task: str,
     iou_thresholds: np.ndarray = IOU_THRESHOLDS,
 ) -> Matches:

@@ -6,7 +6,6 @@ between many runs costs kilobytes).
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import numpy as np
 from pycocotools import mask as rle_codec
 
 from sweeps.bootstrap import average_precision, mean_ap
-from sweeps.evidence import image_folder, run_matches
+from sweeps.evidence import image_folder, read_predictions, run_matches
 from sweeps.matches import GroundTruth, as_rle
 from yolactpp.run_dir import RunDir
 
@@ -88,8 +87,8 @@ def detected_instances(
     least_score: float = SHOWN_SCORE,
 ) -> list[Instance]:
     """What a run found in an image, at most 15 by falling score; boxes are those of the masks."""
-    path = RunDir(Path(row["folder"])).segm_predictions
-    records = _records_by_image(path, path.stat().st_mtime_ns)[image_id]
+    run = RunDir(Path(row["folder"]))
+    records = _records_by_image(run, run.segm_predictions.stat().st_mtime_ns)[image_id]
     kept = sorted(
         (r for r in records if r["score"] >= least_score and r["category_id"] in truth.categories),
         key=lambda record: -record["score"],
@@ -137,10 +136,11 @@ def disputed_images(
 
 
 @lru_cache(maxsize=4)
-def _records_by_image(path: Path, modified_ns: int) -> dict[int, list[dict[str, Any]]]:
+def _records_by_image(run: RunDir, modified_ns: int) -> dict[int, list[dict[str, Any]]]:
     """The second argument makes the cache forget a file that changed."""
     del modified_ns
     found: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for record in json.loads(path.read_text(encoding="utf-8")):
+    protocol = (run.read_evaluation() or {}).get("protocol") or {}
+    for record in read_predictions(run, protocol)[1]:
         found[record["image_id"]].append(record)
     return found

@@ -12,8 +12,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sweeps.confusion import confusion_of_file
-from sweeps.evidence import validation_set
+from sweeps.confusion import confusion_matrix
+from sweeps.evidence import NotCoco, read_predictions, validation_set
 from sweeps.figures import (
     alpha_beta,
     ap_by_iou,
@@ -129,7 +129,7 @@ def _disputed(study: Study) -> Figure:
             raise NothingToDraw("the two runs agree on every image")
         notes = [f"image {i}: AP {100 * a:.0f} | {100 * b:.0f}" for i, a, b in found]
         return samples.plot(pd.DataFrame([first, second]), [i for i, _, _ in found], notes)
-    except (FileNotFoundError, ValueError) as error:
+    except (FileNotFoundError, ValueError, NotCoco) as error:
         raise NothingToDraw(str(error)) from error
 
 
@@ -151,8 +151,9 @@ def _summed_confusion(runs: pd.DataFrame) -> pd.DataFrame:
     try:
         for _, run in runs.iterrows():
             truth = validation_set(_as_row(run))
-            path = RunDir(Path(run["folder"])).segm_predictions
-            total = total + confusion_of_file(truth, path)
+            stored = RunDir(Path(run["folder"]))
+            protocol = (stored.read_evaluation() or {}).get("protocol") or {}
+            total = total + confusion_matrix(truth, list(read_predictions(stored, protocol)[1]))
     except FileNotFoundError as error:
         raise NothingToDraw(str(error)) from error
     names = list(truth.categories.values())

@@ -105,6 +105,7 @@ def _study_sections(study: Study, output: Path) -> dict[str, object]:
         "why_no_samples": why_no_samples,
         "failed": failed_runs(study.frame),
         "problems": study.problems,
+        "notes": study.evidence.notes,
         "protocol": protocol_differences(study.frame),
         "finished": len(study.runs),
         "total": len(study.frame),

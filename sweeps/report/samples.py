@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from sweeps.evidence import NotCoco, validation_set
 from sweeps.evidence import rows as as_rows
-from sweeps.evidence import validation_set
 from sweeps.figures.gallery import chosen_labels, rivals
 from sweeps.figures.samples import instance_colour
 from sweeps.matches import GroundTruth
@@ -82,7 +82,7 @@ def sample_panel(study: Study) -> tuple[SamplePanel | None, str]:
             _image(listed, truth, image_id, note)
             for image_id, note in _chosen_images(study, truth).items()
         ]
-    except (FileNotFoundError, ValueError) as error:
+    except (FileNotFoundError, ValueError, NotCoco) as error:
         return None, str(error)
     names = [f"{row['label']}, seed {row['seed']:g}, AP {100 * row['segm.AP']:.1f}"
              for row in listed]  # fmt: skip

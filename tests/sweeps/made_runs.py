@@ -156,7 +156,7 @@ def predictions(
             }
             code = encode(mask)
             boxes.append(shared | {"bbox": rle_codec.toBbox(code).tolist()})
-            masks.append(shared | {"segmentation": as_json(code)})
+            masks.append(shared | {"segmentation": as_json(code), "box_score": shared["score"]})
     return boxes, masks
 
 

@@ -20,6 +20,7 @@ from tests.sweeps.made_runs import (
     make_study,
     single,
 )
+from yolactpp.evaluation.protocols import evaluate_stored
 
 
 @pytest.fixture(scope="module")
@@ -164,3 +165,32 @@ def test_two_runs_of_one_seed_count_once(study, tmp_path):
         make_run(tmp_path / folder, made, single("bce"), 0, 0.2)
     table = verdict_table(collect(tmp_path, cache=False))
     assert list(table["n"]) == [1]
+
+
+def test_predictions_are_read_through_the_protocol(study, tmp_path):
+    made, _, _ = study
+    run = make_run(tmp_path, made, single("bce"), 0, 0.3)
+    evaluation = json.loads(run.evaluation.read_text())
+    boxes, masks = (
+        json.loads(path.read_text()) for path in (run.bbox_predictions, run.segm_predictions)
+    )
+    protocol = {"score_threshold": 0.6, "integer_boxes": True}
+    evaluation["protocol"] |= protocol
+    evaluation["metrics"] = evaluate_stored(made.annotations, boxes, masks, protocol)
+    before = collect(run.path, cache=False)["segm.AP"][0]
+    run.evaluation.write_text(json.dumps(evaluation))
+    frame = collect(run.path, cache=False)
+    assert frame["segm.AP"][0] < before
+    for task in ("bbox", "segm"):
+        assert gather(frame, task, replicates=5).problems == []
+
+
+def test_another_average_precision_has_no_image_interval(study, tmp_path):
+    made, _, _ = study
+    run = make_run(tmp_path, made, single("bce"), 0, 0.3)
+    evaluation = json.loads(run.evaluation.read_text())
+    run.evaluation.write_text(json.dumps(evaluation | {"evaluator": "inhouse"}))
+    evidence = gather(collect(run.path, cache=False), replicates=5)
+    assert evidence.problems == []
+    assert "the inhouse one, not COCO's" in evidence.notes[0]
+    assert evidence.replicates == {}
