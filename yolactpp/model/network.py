@@ -33,6 +33,8 @@ class YolactppNetwork(nn.Module):
         prototype_channels: of the protonet's convolutions.
         prototype_upsampling: size of the prototypes over the finest level's.
         mask_iou_channels: of the mask-IoU net's strided convolutions; None leaves the net out.
+        head_gain: factor on the first weights of the head's three outputs; below 1 the first
+            logits are small, which a backbone without ImageNet weights needs to start well.
 
     Raises:
         ValueError: if an argument is out of range or prototypes are too small for the mask-IoU net.
@@ -54,6 +56,7 @@ class YolactppNetwork(nn.Module):
         prototype_channels: int = 256,
         prototype_upsampling: int = 2,
         mask_iou_channels: Sequence[int] | None = (8, 16, 32, 64, 128),
+        head_gain: float = 1.0,
     ) -> None:
         super().__init__()
         if num_classes < 2:
@@ -78,6 +81,8 @@ class YolactppNetwork(nn.Module):
         for part in (self.fpn, self.protonet, self.head, self.semantic, self.mask_iou):
             if part is not None:
                 _xavier(part)
+        for output in (self.head.box, self.head.classes, self.head.coefficients):
+            output.weight.data.mul_(head_gain)
 
     def forward(self, images_B3HW: Tensor) -> HeadOutputs:
         """Raw outputs for normalised images; the semantic logits in training mode only."""

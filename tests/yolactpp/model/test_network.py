@@ -177,3 +177,15 @@ def test_bf16_and_channels_last_stay_near_float32() -> None:
         ).class_logits_BPC
     assert (half.float() - usual).abs().max() <= 0.05 * usual.abs().max()
     torch.testing.assert_close(last, usual, rtol=1e-4, atol=1e-5)
+
+
+def test_head_gain_makes_the_first_logits_small() -> None:
+    torch.manual_seed(0)
+    images = torch.randn(1, 3, 128, 128)
+    spreads = [
+        make_network("yolactpp_tiny", 2, 128, f"model.network.head_gain={gain}")(images)
+        .class_logits_BPC.std()
+        .item()
+        for gain in (1.0, 0.1)
+    ]
+    assert spreads[1] < 0.3 * spreads[0]
