@@ -1,6 +1,5 @@
 """Sums of a pixel loss and a region loss that the literature names; region losses."""
 
-import torch
 from torch import Tensor
 
 from losses.contract import mask_loss, module
@@ -34,7 +33,7 @@ def combo(
     Source: Taghanaki et al. 2018 (their Dice part is −Dice: the gradient is the same).
     """
     entropy_N = region_mean(bce_map(logits_NHW, target_NHW), weight_NHW)
-    overlap_N = dice_of(torch.sigmoid(logits_NHW), target_NHW, weight_NHW, smooth)
+    overlap_N = dice_of(logits_NHW, target_NHW, weight_NHW, smooth)
     return alpha * entropy_N + (1 - alpha) * overlap_N
 
 
@@ -63,7 +62,7 @@ def log_cosh_bce_dice(
     Source: Xin & Sun 2021.
     """
     entropy_N = region_mean(bce_map(logits_NHW, target_NHW), weight_NHW)
-    overlap_N = dice_of(torch.sigmoid(logits_NHW), target_NHW, weight_NHW, smooth)
+    overlap_N = dice_of(logits_NHW, target_NHW, weight_NHW, smooth)
     return log_cosh_of(bce_weight * entropy_N + dice_weight * overlap_N)
 
 

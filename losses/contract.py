@@ -27,6 +27,7 @@ def mask_loss(
     *,
     per_target: Callable[[Tensor], Tensor] | None = None,
     can_be_negative: bool = False,
+    grouped: bool = True,
 ) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
     """Puts `function(logits_NHW, target_NHW, weight_NHW, *, ...)` under the contract.
 
@@ -42,6 +43,8 @@ def mask_loss(
             argument; made once for a target, outside the graph.
         can_be_negative: whether the value has no lower bound of 0, so that its weight cannot be
             learned.
+        grouped: evaluate it, gradient and all, a few instances at a time. False for a function
+            that keeps no map for its backward pass.
     """
 
     def decorate(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -63,9 +66,14 @@ def mask_loss(
             if per_target is not None:
                 inputs += [None] * (2 - len(inputs))
                 inputs.append(once_per_target(per_target, target_NHW).to(dtype))
-            with torch.autocast(logits_NHW.device.type, enabled=False):
+            scores = logits_NHW.to(dtype)
+            if len(scores) == 0:
+                return scores.sum(dim=(1, 2))
+            with torch.autocast(scores.device.type, enabled=False):
                 bound = partial(function, **arguments)
-                return by_instances(bound, logits_NHW.to(dtype), tuple(inputs))
+                if grouped or arguments.get("per_pixel", False):
+                    return by_instances(bound, scores, tuple(inputs))
+                return bound(scores, *inputs)
 
         # What the wrapped function's fourth argument is, its callers need not know.
         shown = [each for each in signature(function).parameters.values() if each.name != "map_NHW"]

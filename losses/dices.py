@@ -10,25 +10,21 @@ from losses.contract import mask_loss, module
 from losses.log_cosh import log_cosh_of
 from losses.ranges import NonNegative
 from losses.reductions import ratio, region_mean, region_sum
+from losses.sums import overlap_sums
 
 
 def dice_of(
-    probs_NHW: Tensor,
+    logits_NHW: Tensor,
     target_NHW: Tensor,
     weight_NHW: Tensor | None,
     smooth: float,
     squared: bool = False,
 ) -> Tensor:
     """1 − (2I + s)/(P + T + s) [N]; `squared` takes Σp² + Σt² below."""
+    overlap_N, found_N = overlap_sums(logits_NHW, target_NHW, weight_NHW, squared)
     weighted_NHW = target_NHW if weight_NHW is None else target_NHW * weight_NHW
-    overlap_N = region_sum(probs_NHW, weighted_NHW)
-    sizes_NHW = (
-        torch.addcmul(target_NHW.square(), probs_NHW, probs_NHW)
-        if squared
-        else probs_NHW + target_NHW
-    )
-    sizes_N = region_sum(sizes_NHW, weight_NHW)
-    return 1 - ratio(2 * overlap_N + smooth, sizes_N + smooth)
+    truth_N = region_sum(weighted_NHW, target_NHW if squared else None)
+    return 1 - ratio(2 * overlap_N + smooth, found_N + truth_N + smooth)
 
 
 def _dice_map(logits_NHW: Tensor, target_NHW: Tensor, smooth: float) -> Tensor:
@@ -36,7 +32,7 @@ def _dice_map(logits_NHW: Tensor, target_NHW: Tensor, smooth: float) -> Tensor:
     return 1 - (2 * probs_NHW * target_NHW + smooth) / (probs_NHW + target_NHW + smooth)
 
 
-@mask_loss("region")
+@mask_loss("region", grouped=False)
 def dice(
     logits_NHW: Tensor,
     target_NHW: Tensor,
@@ -60,10 +56,10 @@ def dice(
     """
     if per_pixel:
         return region_mean(_dice_map(logits_NHW, target_NHW, pixel_smooth), weight_NHW)
-    return dice_of(torch.sigmoid(logits_NHW), target_NHW, weight_NHW, smooth)
+    return dice_of(logits_NHW, target_NHW, weight_NHW, smooth)
 
 
-@mask_loss("region")
+@mask_loss("region", grouped=False)
 def dice_squared(
     logits_NHW: Tensor,
     target_NHW: Tensor,
@@ -81,10 +77,10 @@ def dice_squared(
 
     Source: the survey's eq. 4; Milletari et al. 2016, V-Net.
     """
-    return dice_of(torch.sigmoid(logits_NHW), target_NHW, weight_NHW, smooth, squared=True)
+    return dice_of(logits_NHW, target_NHW, weight_NHW, smooth, squared=True)
 
 
-@mask_loss("region")
+@mask_loss("region", grouped=False)
 def generalised_dice(
     logits_NHW: Tensor,
     target_NHW: Tensor,
@@ -104,11 +100,11 @@ def generalised_dice(
 
     Source: Sudre et al. 2017.
     """
-    probs_NHW = torch.sigmoid(logits_NHW)
-    inside_NHW = torch.ones_like(target_NHW) if weight_NHW is None else weight_NHW
-    pixels_N = inside_NHW.sum(dim=(1, 2))
-    overlap_N = region_sum(probs_NHW * target_NHW, weight_NHW)
-    found_N, truth_N = region_sum(probs_NHW, weight_NHW), region_sum(target_NHW, weight_NHW)
+    overlap_N, found_N = overlap_sums(logits_NHW, target_NHW, weight_NHW)
+    truth_N = region_sum(target_NHW, weight_NHW)
+    pixels_N = torch.full_like(truth_N, target_NHW[0].numel())
+    if weight_NHW is not None:
+        pixels_N = weight_NHW.sum(dim=(1, 2))
     empty_N = pixels_N - truth_N
     squares_N = truth_N.square() + empty_N.square()
     lone_N = (truth_N <= 0) | (empty_N <= 0)
@@ -119,7 +115,7 @@ def generalised_dice(
     return 1 - ratio(2 * both_N + smooth, either_N + smooth)
 
 
-@mask_loss("region")
+@mask_loss("region", grouped=False)
 def log_cosh_dice(
     logits_NHW: Tensor,
     target_NHW: Tensor,
@@ -149,8 +145,7 @@ def log_cosh_dice(
     if per_pixel:
         map_NHW = log_cosh_of(_dice_map(logits_NHW, target_NHW, pixel_smooth), naive=naive)
         return region_mean(map_NHW, weight_NHW)
-    probs_NHW = torch.sigmoid(logits_NHW)
-    return log_cosh_of(dice_of(probs_NHW, target_NHW, weight_NHW, smooth, squared), naive=naive)
+    return log_cosh_of(dice_of(logits_NHW, target_NHW, weight_NHW, smooth, squared), naive=naive)
 
 
 Dice = module(dice)

@@ -24,23 +24,26 @@ def by_instances(
     loss: InstanceLoss, logits_NHW: Tensor, others_NHW: tuple[Tensor | None, ...]
 ) -> Tensor:
     """`loss(logits, *others)` [N] in groups of instances; differentiable once in the logits."""
-    if len(logits_NHW) == 0:
-        return logits_NHW.sum(dim=(1, 2))
     if torch.compiler.is_compiling():
         return loss(logits_NHW, *others_NHW)
     values: Tensor = _ByInstances.apply(loss, logits_NHW, *others_NHW)
     return values
 
 
+def groups(logits_NHW: Tensor) -> list[slice]:
+    """The instances in groups of a size that suits the device."""
+    most = CPU_GROUP if logits_NHW.device.type == "cpu" else GPU_GROUP
+    size = max(1, most // logits_NHW[0].numel())
+    return [slice(start, start + size) for start in range(0, len(logits_NHW), size)]
+
+
 class _ByInstances(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, loss: InstanceLoss, logits: Tensor, *others: Tensor | None) -> Tensor:
-        group = CPU_GROUP if logits.device.type == "cpu" else GPU_GROUP
-        size = max(1, group // logits[0].numel())
+        parts = groups(logits)
         values = logits.new_empty(len(logits))
         slope = torch.empty_like(logits) if ctx.needs_input_grad[1] else None
-        for start in range(0, len(logits), size):
-            part = slice(start, start + size)
+        for part in parts:
             scores = logits[part].detach()
             rest = [None if each is None else each[part] for each in others]
             if slope is None:
@@ -49,7 +52,11 @@ class _ByInstances(torch.autograd.Function):
             with torch.enable_grad():
                 scores.requires_grad_()
                 part_values = loss(scores, *rest)
-                (slope[part],) = torch.autograd.grad(part_values.sum(), scores)
+                (part_slope,) = torch.autograd.grad(part_values.sum(), scores)
+            if len(parts) == 1:
+                slope = part_slope
+            else:
+                slope[part] = part_slope
             values[part] = part_values.detach()
         if slope is not None:
             ctx.save_for_backward(slope)

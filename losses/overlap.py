@@ -10,6 +10,7 @@ from torch import Tensor
 from losses.contract import mask_loss, module
 from losses.ranges import NonNegative, Positive
 from losses.reductions import ratio, region_sum
+from losses.sums import overlap_sums
 
 # Below this a power < 1 goes on in a straight line: its slope at 0 would be infinite.
 _STRAIGHT_BELOW = 1e-6
@@ -24,16 +25,14 @@ def tversky_of(
     smooth: float,
 ) -> Tensor:
     """1 − (I + s/2)/(I + fp_weight·FP + fn_weight·FN + s/2) [N]."""
-    probs_NHW = torch.sigmoid(logits_NHW)
-    weighted_NHW = target_NHW if weight_NHW is None else target_NHW * weight_NHW
-    overlap_N = region_sum(probs_NHW, weighted_NHW)
-    false_N = region_sum(probs_NHW, weight_NHW) - overlap_N
-    missed_N = weighted_NHW.sum(dim=(1, 2)) - overlap_N
+    overlap_N, found_N = overlap_sums(logits_NHW, target_NHW, weight_NHW)
+    false_N = found_N - overlap_N
+    missed_N = region_sum(target_NHW, weight_NHW) - overlap_N
     whole_N = overlap_N + fp_weight * false_N + fn_weight * missed_N
     return 1 - ratio(overlap_N + smooth / 2, whole_N + smooth / 2)
 
 
-@mask_loss("region")
+@mask_loss("region", grouped=False)
 def jaccard(
     logits_NHW: Tensor,
     target_NHW: Tensor,
@@ -54,7 +53,7 @@ def jaccard(
     return tversky_of(logits_NHW, target_NHW, weight_NHW, 1.0, 1.0, smooth)
 
 
-@mask_loss("region")
+@mask_loss("region", grouped=False)
 def tversky(
     logits_NHW: Tensor,
     target_NHW: Tensor,
@@ -81,7 +80,7 @@ def tversky(
     return tversky_of(logits_NHW, target_NHW, weight_NHW, fp_weight, fn_weight, smooth)
 
 
-@mask_loss("region")
+@mask_loss("region", grouped=False)
 def focal_tversky(
     logits_NHW: Tensor,
     target_NHW: Tensor,
