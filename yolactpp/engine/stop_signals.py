@@ -3,13 +3,18 @@
 SIGINT asks for `interrupted`, SIGTERM and SIGUSR2 (submitit's default) for `preempted`. A second
 SIGINT interrupts at once. Where another handler was in place, as submitit's that requeues the job,
 it is called after the checkpoint.
+
+A scheduler signals every process of a job, data-loading workers included. A worker that died of
+that would take the run with it before its checkpoint, so workers live until the run has stopped.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Self
@@ -19,6 +24,9 @@ REASONS = {
     signal.SIGTERM: "preempted",
     signal.SIGUSR2: "preempted",
 }
+# What a run tells its workers, in a byte that they share.
+GOES_ON, STOPS, IS_OVER = range(3)
+WORKER_WAITS_S = 30.0
 
 
 class StopSignals:
@@ -35,6 +43,7 @@ class StopSignals:
         self._before: dict[int, object] = {}
         self._received: int | None = None
         self._owner = os.getpid()
+        self._phase = mmap.mmap(-1, 1)
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
@@ -48,6 +57,7 @@ class StopSignals:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._phase[0] = IS_OVER
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
@@ -61,16 +71,22 @@ class StopSignals:
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if os.getpid() != self._owner:
-            _handle_in_worker(number)
+            _handle_in_worker(number, self._phase)
             return
         if number == signal.SIGINT and self._received == signal.SIGINT:
             raise KeyboardInterrupt
         self._received = number
+        self._phase[0] = STOPS
         self._request_stop(REASONS[signal.Signals(number)])
 
 
-def _handle_in_worker(number: int) -> None:
-    """A data-loading worker leaves Ctrl-C to the run and dies from anything else."""
-    if number != signal.SIGINT:
+def _handle_in_worker(number: int, phase: mmap.mmap) -> None:
+    """A worker dies of SIGTERM alone, and not of one that the run was sent too and stops for."""
+    if number != signal.SIGTERM:
+        return
+    end = time.monotonic() + WORKER_WAITS_S
+    while phase[0] == GOES_ON and time.monotonic() < end:
+        time.sleep(0.05)
+    if phase[0] != STOPS:
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)

@@ -1,7 +1,8 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -72,3 +73,43 @@ def test_other_threads_are_left_alone() -> None:
     thread.start()
     thread.join()
     assert entered == [before]
+
+
+def forked(work: Callable[[], None]) -> int:
+    """A child that runs `work` and then sleeps; its process id, once it sleeps."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        work()
+        os.write(writer, b".")
+        while True:
+            time.sleep(1)
+    os.read(reader, 1)
+    return child
+
+
+def is_alive(child: int) -> bool:
+    time.sleep(0.3)
+    return os.waitpid(child, os.WNOHANG) == (0, 0)
+
+
+def end(child: int) -> None:
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR2, signal.SIGINT, signal.SIGTERM])
+def test_a_worker_outlives_what_the_scheduler_sends_to_all(number: signal.Signals) -> None:
+    with StopSignals(lambda _reason: None):
+        child = forked(lambda: None)
+        os.kill(child, number)
+        os.kill(os.getpid(), number)
+        assert is_alive(child)
+        end(child)
+
+
+def test_a_worker_that_the_run_alone_ends_dies() -> None:
+    with StopSignals(lambda _reason: None):
+        child = forked(lambda: None)
+    os.kill(child, signal.SIGTERM)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGTERM
