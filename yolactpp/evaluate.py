@@ -15,11 +15,10 @@ from omegaconf import DictConfig
 
 from yolactpp import cli
 from yolactpp.engine.failures import BadInputError
-from yolactpp.frozen_run import read_config
 from yolactpp.identity import dataset_fingerprint
-from yolactpp.run_dir import CorruptFileError, RunDir, write_json
+from yolactpp.run_dir import RunDir, write_json
 from yolactpp.settings import check_settings
-from yolactpp.train import describe_missing_dataset, resolve
+from yolactpp.train import describe_missing_dataset, frozen_settings, resolve
 
 log = logging.getLogger("yolactpp.evaluate")
 
@@ -40,11 +39,7 @@ def evaluate(cfg: DictConfig) -> float | None:
     """
     given = resolve(cfg)
     run = RunDir(Path(given["run"]))
-    try:
-        frozen = read_config(run)
-    except (FileNotFoundError, CorruptFileError) as error:
-        raise BadInputError(str(error)) from error
-    config = with_replaced(frozen, given)
+    config = with_replaced(frozen_settings(run), given)
     check_settings(config)
     document = evaluate_run(run, config, given["checkpoint"], given["name"] or _chosen_name(given))
     objective = document["metrics"]["segm"]["AP"]

@@ -61,16 +61,25 @@ def train_run(
         RunStopped: interrupted or preempted; a checkpoint is written.
     """
     run = RunDir(Path(folder))
-    try:
-        config = {**read_config(run), **(machine or {})}
-    except (FileNotFoundError, CorruptFileError) as error:
-        raise BadInputError(str(error)) from error
+    config = {**frozen_settings(run), **(machine or {})}
     if not run.is_finished():
         check_settings(config)
         from yolactpp.training import run_training
 
         run_training(run, config, on_validation)
     return stored_objective(run)
+
+
+def frozen_settings(run: RunDir) -> Config:
+    """A run's config.yaml.
+
+    Raises:
+        BadInputError: no run is there, or its config cannot be read.
+    """
+    try:
+        return read_config(run)
+    except (FileNotFoundError, CorruptFileError) as error:
+        raise BadInputError(str(error)) from error
 
 
 def stored_objective(run: RunDir) -> float | None:
@@ -122,6 +131,7 @@ def _machine_of_overrides(folder: Path, cfg: DictConfig, overrides: list[str]) -
     Raises:
         BadInputError: an override that would change the frozen settings.
     """
+    frozen_settings(RunDir(folder))
     typed = [each for each in overrides if each.split("=")[0].lstrip("+~") != "run"]
     sections = {each.split("=")[0].lstrip("+~").split(".")[0] for each in typed}
     foreign = sorted(sections - set(MACHINE) - {"outputs", "sweep"})
