@@ -43,15 +43,14 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         sweep = make_runs(Path(folder), **vars(arguments))
-        start = time.perf_counter()
+        start, start_cpu = time.perf_counter(), time.process_time()
         status = sweeps(["report", str(sweep), "--published"])
         seconds = time.perf_counter() - start
+        cpu_s = time.process_time() - start_cpu
         size_mb = (sweep / "report.html").stat().st_size / 1e6
-    print(
-        f"report of {arguments.arms * arguments.seeds} runs, {arguments.images} images, "
-        f"{arguments.detections} detections an image: {seconds:.1f} s (budget {BUDGET_S:.0f} s), "
-        f"{size_mb:.1f} MB (budget {BUDGET_MB:.0f} MB)"
-    )
+    print(f"report of {arguments.arms * arguments.seeds} runs, {arguments.images} images:")
+    print(f"{seconds:.1f} s, {cpu_s:.1f} s of it on the processor (budget {BUDGET_S:.0f} s)")
+    print(f"{size_mb:.1f} MB (budget {BUDGET_MB:.0f} MB)")
     return status or int(seconds > BUDGET_S or size_mb > BUDGET_MB)
 
 

@@ -35,6 +35,7 @@ class Evidence:
 
     Args:
         task: `bbox` or `segm`.
+        draws: of the validation images.
         replicates: run folder -> AP replicates [R], fractions.
         precision: run folder -> precision [10 thresholds, 101 recall levels], mean over classes.
         images: run folder -> number of validation images.
@@ -43,6 +44,7 @@ class Evidence:
     """
 
     task: str = "segm"
+    draws: int = REPLICATES
     replicates: dict[str, np.ndarray] = field(default_factory=dict)
     precision: dict[str, np.ndarray] = field(default_factory=dict)
     images: dict[str, int] = field(default_factory=dict)
@@ -64,7 +66,7 @@ def gather(
         replicates: draws of the validation set.
         seed: of the draws; the same seed gives the same intervals.
     """
-    evidence = Evidence(task)
+    evidence = Evidence(task, replicates)
     draws: dict[tuple[int, ...], np.ndarray] = {}
     for row in rows(finished(frame)):
         folder = row["folder"]

@@ -19,6 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=["png", "svg", "both"], default="both")
     parser.add_argument("--only", metavar="NAMES", help="e.g. seeds,pr_50")
     parser.add_argument("--baseline", default="bce", help="the loss others are measured against")
+    parser.add_argument(
+        "--resamples", type=int, default=1000, metavar="N", help="draws of the validation images"
+    )
     parser.add_argument("--dark", action="store_true", help="for dark slides and pages")
 
 
@@ -38,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     if unknown:
         known = ", ".join(plate.name for plate in PLATES)
         raise ValueError(f"--only {','.join(unknown)}: no such figure; there are {known}")
-    study = load_study(args.folders, args.baseline)
+    study = load_study(args.folders, args.baseline, args.resamples)
     if study.runs.empty:
         print(f"no finished run under {', '.join(args.folders)}", file=sys.stderr)
         return 1

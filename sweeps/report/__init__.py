@@ -17,6 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--published", action="store_true", help="test the survey's figures too")
     parser.add_argument("--output", type=Path, help="default: report.html in the first folder")
     parser.add_argument("--baseline", default="bce", help="the loss others are measured against")
+    parser.add_argument(
+        "--resamples", type=int, default=1000, metavar="N", help="draws of the validation images"
+    )
     parser.add_argument("--title", default="", help="the page's first line")
 
 
@@ -39,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"- {sentence}")
         print(output)
         return 0
-    study = load_study(args.folders, args.baseline)
+    study = load_study(args.folders, args.baseline, args.resamples)
     if study.frame.empty:
         print(f"no run under {', '.join(args.folders)}", file=sys.stderr)
         return 1

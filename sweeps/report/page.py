@@ -11,10 +11,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sweeps.colours import loss_colour
-from sweeps.evidence import REPLICATES, gather
+from sweeps.evidence import gather
 from sweeps.published_check import PublishedCheck
 from sweeps.published_rows import add_published
 from sweeps.render import to_html
+from sweeps.report.beyond import beyond_table
 from sweeps.report.figures import embedded_figures
 from sweeps.report.forest import Bar, forest_bars
 from sweeps.report.protocol import protocol_differences
@@ -52,7 +53,7 @@ def render_page(
         script=Markup(_own_file("report.js")),
         study=_study_sections(study, output) if study is not None else None,
         published=_published_section(published) if published is not None else None,
-        replicates=REPLICATES,
+        replicates=study.evidence.draws if study is not None else 0,
     )
 
 
@@ -95,6 +96,7 @@ def _study_sections(study: Study, output: Path) -> dict[str, object]:
     return {
         "answers": answers(study.verdicts, study.baseline),
         "baseline": study.baseline,
+        "beyond": beyond_table(study),
         "settings": shared_settings(study.frame),
         "verdicts": _verdict_rows(study),
         "tables": _tables(study),
@@ -141,7 +143,7 @@ def _tables(study: Study) -> list[Markup]:
     tables = [table for table in build_tables(study.frame) if table.rows]
     evidence = {"segm": study.evidence}
     if any(table.name == "table1" for table in tables):
-        evidence["bbox"] = gather(study.runs, "bbox")
+        evidence["bbox"] = gather(study.runs, "bbox", study.evidence.draws)
     add_verdicts(tables, study.frame, evidence, study.baseline)
     for table in tables:
         add_published(table)

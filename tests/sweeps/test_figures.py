@@ -154,6 +154,7 @@ def test_unlisted_losses_have_a_colour_of_their_own():
 def test_the_verb_writes_and_says_what_it_leaves_out(folder, tmp_path, capsys):
     sweep = str(folder / "sweep")
     arguments = ["figures", sweep, "--output", str(tmp_path), "--only", "seeds,speed"]
+    arguments += ["--resamples", "20"]
     assert main([*arguments, "--dark"]) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "seeds.png",
@@ -174,7 +175,8 @@ def test_a_study_without_predictions_still_has_figures(folder, tmp_path, capsys,
     made, _ = make_study(tmp_path / "other", {"bce": 0.2}, seeds=1, images=6)
     run = make_run(tmp_path / "sweep", made, single("bce"), 0, 0.2)
     run.segm_predictions.unlink()
-    assert main(["figures", str(tmp_path / "sweep"), "--format", "png"]) == 1
+    arguments = ["--format", "png", "--only", "seeds,pr_50,alpha_beta", "--resamples", "20"]
+    assert main(["figures", str(tmp_path / "sweep"), *arguments]) == 1
     said = capsys.readouterr().err
     assert "pr_50: left out, no run kept its predictions" in said
     assert "alpha_beta: left out, no hybrid losses" in said

@@ -14,6 +14,8 @@ import yaml
 
 from sweeps.__main__ import main
 from sweeps.collect import collect
+from sweeps.figures.gallery import PLATES
+from sweeps.report.beyond import beyond_table
 from sweeps.report.forest import forest_bars
 from sweeps.report.page import answers, render_page
 from sweeps.report.protocol import protocol_differences
@@ -27,8 +29,12 @@ from tests.sweeps.made_runs import (
     run_config,
     single,
 )
+from yolactpp.evaluation.calibration import calibration
+from yolactpp.evaluation.coco import load_annotations
+from yolactpp.evaluation.tide import tide_errors
 from yolactpp.identity import folder_name
 
+QUICK = ["--resamples", "40"]
 HOSTILE = "<script>alert('butt')</script>"
 SECTIONS = ["answer", "verdicts", "tables", "runs", "figures", "samples", "settings", "failed"]
 SECTIONS += ["protocol", "published"]
@@ -51,13 +57,21 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page_file(folder):
-    assert main(["report", str(folder / "sweep"), "--published"]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sweeps.report.figures.PLATES", PLATES[:2])
+        assert main(["report", str(folder / "sweep"), "--published", *QUICK]) == 0
     return folder / "sweep/report.html"
 
 
 @pytest.fixture(scope="module")
 def page(page_file):
     return page_file.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def one_figure(monkeypatch):
+    """Drawing all of them is `page_file`'s part."""
+    monkeypatch.setattr("sweeps.report.figures.PLATES", PLATES[:1])
 
 
 class Links(HTMLParser):
@@ -114,7 +128,7 @@ def test_every_section_and_run_is_there(page, folder):
     for row in frame.itertuples():
         assert f'id="run-{row.run_id}"' in page
     assert "Worse than bce: dice" in page
-    assert page.count("data:image/webp") == 2 * 10
+    assert page.count("data:image/webp") == 2 * 2
     assert "c0ffeec0ff" in page
     assert "mask_crop" not in re.findall(r"<code>(\w+)</code></th>", page)
 
@@ -134,20 +148,21 @@ def test_the_published_page_stands_alone(tmp_path, capsys):
     assert "--published" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("one_figure")
 def test_runs_without_pictures_or_results_still_make_a_page(tmp_path, capsys):
     made = make_dataset(tmp_path / "data", 6)
     make_failed_run(tmp_path / "sweep", made, single("bce"), 0)
-    assert main(["report", str(tmp_path / "sweep")]) == 1
+    assert main(["report", str(tmp_path / "sweep"), *QUICK]) == 1
     text = (tmp_path / "sweep/report.html").read_text(encoding="utf-8")
     assert "There is no finished run to compare yet." in text
     run = make_run(tmp_path / "sweep", made, single("bce"), 1, 0.2)
-    assert main(["report", str(tmp_path / "sweep")]) == 0
+    assert main(["report", str(tmp_path / "sweep"), *QUICK]) == 0
     text = (tmp_path / "sweep/report.html").read_text(encoding="utf-8")
     assert "No samples:" in text
     evaluation = json.loads(run.evaluation.read_text())
     evaluation["metrics"]["segm"]["AP"] = 0.99
     run.evaluation.write_text(json.dumps(evaluation))
-    assert main(["report", str(tmp_path / "sweep")]) == 1
+    assert main(["report", str(tmp_path / "sweep"), *QUICK]) == 1
     text = (tmp_path / "sweep/report.html").read_text(encoding="utf-8")
     assert "eval.json says segm AP 99.00" in text
     assert "eval.json says segm AP 99.00" in capsys.readouterr().err
@@ -197,6 +212,7 @@ def test_bars_share_a_scale_that_holds_zero():
     assert bars["b"].low < bars["b"].zero < bars["a"].low
 
 
+@pytest.mark.usefixtures("one_figure")
 def test_a_title_replaces_the_question(folder):
     study = load_study([folder / "sweep"], replicates=5)
     text = render_page(study, None, "Losses & butts", folder / "page.html")
@@ -327,7 +343,7 @@ return found;
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex with booktabs")
 def test_latex_tables_compile_as_they_are(folder, tmp_path):
     out = tmp_path / "tables"
-    arguments = ["tables", str(folder / "sweep"), "--format", "latex", "--published", "--verdict"]
+    arguments = ["tables", str(folder / "sweep"), "--format", "latex", "--published"]
     assert main([*arguments, "--output", str(out)]) == 0
     tables = sorted(out.glob("*.tex"))
     assert tables
@@ -340,3 +356,27 @@ def test_latex_tables_compile_as_they_are(folder, tmp_path):
     assert done.returncode == 0, done.stdout[-2000:]
     assert "undefined" not in done.stdout.lower()
     assert (tmp_path / "paper.pdf").stat().st_size > 10_000
+
+
+def test_what_lies_beyond_map_is_the_mean_over_seeds(tmp_path):
+    made, runs = make_study(tmp_path, {"bce": 0.2, "mse": 0.3}, seeds=2, images=5)
+    for place, run in enumerate(runs[:2]):
+        evaluation = json.loads(run.evaluation.read_text())
+        evaluation["boundary"] = {"AP": 0.2 + 0.1 * place}
+        evaluation |= json.loads(json.dumps(_beyond(made, run)))
+        run.evaluation.write_text(json.dumps(evaluation))
+    study = load_study([tmp_path / "sweep"], replicates=5)
+    table = beyond_table(study)
+    assert {"boundary AP", "localisation", "missed", "score error"} <= set(table.columns)
+    cells = dict(table.rows)
+    assert cells["bce"][table.columns.index("boundary AP")] == pytest.approx(25)
+    assert cells["mse"][table.columns.index("boundary AP")] is None
+    assert "AP small" in table.columns
+
+
+def _beyond(made, run):
+    truth = load_annotations(made.annotations)
+    records = [
+        json.loads(path.read_text()) for path in (run.bbox_predictions, run.segm_predictions)
+    ]
+    return {"tide": tide_errors(truth, *records), "calibration": calibration(truth, *records)}

@@ -9,8 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sweeps.__main__ import main
 from sweeps.collect import collect
 from sweeps.evidence import gather
+from sweeps.table_build import build_tables
+from sweeps.table_verdicts import add_verdicts
 from sweeps.verdicts import COLUMNS, Verdict, arm_labels, batch_size_table, verdict_table
 from tests.sweeps.made_runs import (
     hybrid,
@@ -194,3 +197,22 @@ def test_another_average_precision_has_no_image_interval(study, tmp_path):
     assert evidence.problems == []
     assert "the inhouse one, not COCO's" in evidence.notes[0]
     assert evidence.replicates == {}
+
+
+def test_tables_say_verdicts_in_every_format(study, capsys):
+    _, runs, _ = study
+    sweep = str(runs[0].path.parent)
+    for form in ("terminal", "markdown", "csv", "html", "latex"):
+        status = main(["tables", sweep, "--verdict", "--format", form, "--table", "table2"])
+        said = " ".join(capsys.readouterr().out.split())
+        assert status == 0
+        assert "worse" in said
+        assert "baseline" in said
+    frame = collect(sweep, cache=False)
+    (table,) = build_tables(frame, ["table2"])
+    add_verdicts([table], frame, {"segm": gather(frame, replicates=20)})
+    by_loss = {row.keys["loss"]: row for row in table.rows}
+    assert by_loss["dice"].remarks["verdict"] == Verdict.WORSE
+    assert by_loss["dice"].cells["mAP"].mark == ""
+    assert by_loss["bce"].cells["mAP"].mark == "†"
+    assert by_loss["dice"].remarks["difference [95 %]"].startswith("-")
