@@ -114,7 +114,7 @@ def _state(
 ) -> RunState:
     status = _status(run)
     view = views.get(attempt.job) if attempt else None
-    events = ledger.events(attempt.job) if attempt and view else []
+    events = ledger.events(attempt.job) if attempt else []
     requeues = max(
         sum(each["event"] == "requeue" for each in events),
         max((int(each.get("restart", 0)) for each in events), default=0),
