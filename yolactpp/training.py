@@ -14,6 +14,7 @@ from torch import nn
 
 from yolactpp import build
 from yolactpp.data.coco import CocoDataset
+from yolactpp.engine.compilation import compile_network
 from yolactpp.engine.distributed import World, choose_device, joined_world, sum_over_ranks
 from yolactpp.engine.ema import ExponentialMovingAverage
 from yolactpp.engine.evaluator import Evaluation
@@ -222,8 +223,7 @@ def _build_segmenter(
     segmenter = segmenter.to(device)
     if runtime["channels_last"]:
         segmenter = segmenter.to(memory_format=torch.channels_last)
-    if runtime["compile"]:
-        segmenter.network.compile()
+    compile_network(segmenter.network, runtime["compile"])
     return segmenter
 
 

@@ -1,4 +1,4 @@
-"""Inference speed from decoded images to masks, with warm-up and stages."""
+"""Inference speed from images, decoded or not, to masks, with warm-up and stages."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def measure_speed(
     segmenter: Segmenter,
     preprocess: Preprocess,
     *,
+    decode: Callable[[], None] | None = None,
     device: torch.device | str,
     dtype: str = "fp32",
     warm_up: int = 5,
@@ -32,6 +33,8 @@ def measure_speed(
         segmenter: in evaluation mode, on the device.
         preprocess: makes a batch from decoded images, on the device: images [B, 3, S, S] and the
             original heights and widths. It is the stage `preprocess`.
+        decode: reads the images that `preprocess` then takes: the stage `decode`, counted with the
+            others; None leaves it out.
         device: where the segmenter is; named in the result.
         dtype: how the precision is called in the result.
         warm_up: batches that are not counted.
@@ -41,7 +44,7 @@ def measure_speed(
     Returns:
         `fps`: images a second by the median batch, all stages; `fps_without_masks`: without the
         stage `masks`; `batch_size`, `device`, `dtype`, `repeats`, `p50_ms` and `p95_ms` of a
-        batch, and `stages_ms`, the median of each of preprocess, forward, detection, masks.
+        batch, and `stages_ms`, the median of each of decode, preprocess, forward, detection, masks.
 
     Raises:
         ValueError: fewer than one repeat.
@@ -54,6 +57,9 @@ def measure_speed(
         if turn == warm_up:
             timer = StageTimer(device)
         with torch.inference_mode(), autocast(), timer("batch"):
+            if decode is not None:
+                with timer("decode"):
+                    decode()
             with timer("preprocess"):
                 images_B3HW, sizes_hw = preprocess()
             segmenter.detect(images_B3HW, sizes_hw, timer)
