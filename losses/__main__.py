@@ -9,14 +9,21 @@ python -m losses page [--out FILE]            the catalogue as Markdown
 import argparse
 import difflib
 import sys
+import warnings
 from pathlib import Path
 
+from hydra import compose, initialize_config_module
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from losses.catalogue import KINDS, Entry, catalogue
+from losses.compose import single
 from losses.page import catalogue_page
+from losses.regression import HuberIsHalfMse
+from losses.terms import MaskLoss
 
 
 def print_list(entries: list[Entry], console: Console) -> None:
@@ -64,6 +71,17 @@ def chosen(names: list[str], entries: list[Entry]) -> list[Entry]:
     return [by_name[name] for name in names]
 
 
+def mask_loss_of(name: str) -> MaskLoss:
+    """The mask loss of `loss=NAME` under `protocol=sound`."""
+    with initialize_config_module("conf", version_base="1.3"):
+        config = compose(overrides=["+protocol=sound", f"+loss={name}"])
+    OmegaConf.resolve(config)
+    with warnings.catch_warnings():
+        # The drawing itself shows that the delta is out of reach.
+        warnings.simplefilter("ignore", HuberIsHalfMse)
+        return single(instantiate(config.loss))
+
+
 def main(arguments: list[str] | None = None) -> None:
     words = sys.argv[1:] if arguments is None else arguments
     verb = words[0] if words and words[0] in ("plot", "page") else "list"
@@ -85,7 +103,7 @@ def main(arguments: list[str] | None = None) -> None:
 
         if not named or any(entry.group != "loss" for entry in named):
             parser.error("name the mask losses to draw; box and class losses are not drawn")
-        plot_file(named, options.out)
+        plot_file([(entry, mask_loss_of(entry.name)) for entry in named], options.out)
         console.print(f"wrote {options.out}")
     elif named:
         for entry in named:

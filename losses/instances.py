@@ -30,9 +30,9 @@ def by_instances(
     return values
 
 
-def groups(logits_NHW: Tensor) -> list[slice]:
-    """The instances in groups of a size that suits the device."""
-    most = CPU_GROUP if logits_NHW.device.type == "cpu" else GPU_GROUP
+def groups(logits_NHW: Tensor, tensors: int = 12) -> list[slice]:
+    """The instances in groups of a size that suits the device and the tensors at work at once."""
+    most = CPU_GROUP * 12 // tensors if logits_NHW.device.type == "cpu" else GPU_GROUP
     size = max(1, most // logits_NHW[0].numel())
     return [slice(start, start + size) for start in range(0, len(logits_NHW), size)]
 

@@ -1,47 +1,29 @@
 """Pictures of losses: value and gradient against the probability, or against the overlap."""
 
-import warnings
 from pathlib import Path
 
 import torch
-from hydra import compose, initialize_config_module
-from hydra.utils import instantiate
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from omegaconf import OmegaConf
 from torch import Tensor
 
 from losses.catalogue import Entry
-from losses.compose import single
-from losses.regression import HuberIsHalfMse
 from losses.terms import MaskLoss
 
 _SIDE = 32
 _MISTAKE_LOGIT = 4.0
 
 
-def plot_file(entries: list[Entry], file: Path) -> None:
+def plot_file(drawn: list[tuple[Entry, MaskLoss]], file: Path) -> None:
     """Draw these mask losses into a picture, one row each."""
-    figure = Figure(figsize=(9, 3.2 * len(entries)), layout="constrained")
-    axes = figure.subplots(len(entries), 2, squeeze=False)
-    for row, entry in zip(axes, entries, strict=True):
-        loss = mask_loss_of(entry.name)
+    figure = Figure(figsize=(9, 3.2 * len(drawn)), layout="constrained")
+    axes = figure.subplots(len(drawn), 2, squeeze=False)
+    for row, (entry, loss) in zip(axes, drawn, strict=True):
         if entry.kind == "pixel":
             plot_against_probability(loss, entry.name, *row)
         else:
             plot_against_overlap(loss, entry.name, *row)
     figure.savefig(file, dpi=120)
-
-
-def mask_loss_of(name: str) -> MaskLoss:
-    """The mask loss of `loss=NAME` under `protocol=sound`."""
-    with initialize_config_module("conf", version_base="1.3"):
-        config = compose(overrides=["+protocol=sound", f"+loss={name}"])
-        OmegaConf.resolve(config)
-    with warnings.catch_warnings():
-        # The drawing itself shows that the delta is out of reach.
-        warnings.simplefilter("ignore", HuberIsHalfMse)
-        return single(instantiate(config.loss))
 
 
 def plot_against_probability(loss: MaskLoss, name: str, values: Axes, slopes: Axes) -> None:

@@ -41,7 +41,7 @@ class _OverlapSums(torch.autograd.Function):
         ctx.save_for_backward(logits, target, weight)
         ctx.squared = squared
         overlap, found = logits.new_empty(2, len(logits))
-        for part in groups(logits):
+        for part in groups(logits, tensors=3):
             part_weight = None if weight is None else weight[part]
             overlap[part], found[part] = _sums(logits[part], target[part], part_weight, squared)
         return overlap, found
@@ -54,7 +54,7 @@ class _OverlapSums(torch.autograd.Function):
         logits, target, weight = ctx.saved_tensors
         slope = torch.empty_like(logits)
         grad_overlap, grad_found = grad_overlap[:, None, None], grad_found[:, None, None]
-        for part in groups(logits):
+        for part in groups(logits, tensors=3):
             probs = torch.sigmoid(logits[part])
             line = target[part] * grad_overlap[part]
             line = line.add_(probs * (2 * grad_found[part]) if ctx.squared else grad_found[part])
