@@ -43,6 +43,12 @@ def add_verdicts(
         )
 
 
+def box_runs(tables: list[Table], frame: pd.DataFrame) -> pd.DataFrame:
+    """The runs whose boxes are judged: those of Table I."""
+    rows = [row for table in tables for row in table.rows if row.keys.get("task") == "bbox"]
+    return frame[frame["setting"].isin({setting for row in rows for setting in row.settings})]
+
+
 def _judge_rows(
     table: Table,
     rows: list[Row],

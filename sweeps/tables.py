@@ -67,10 +67,9 @@ def run(args: argparse.Namespace) -> int:
 def judge(tables: list[Table], frame: pd.DataFrame, baseline: str) -> list[str]:
     """Add verdicts to the tables; returns what was wrong with stored predictions."""
     from sweeps.evidence import gather  # scipy and pycocotools are loaded only by who judges
-    from sweeps.table_verdicts import add_verdicts
+    from sweeps.table_verdicts import add_verdicts, box_runs
 
-    tasks = ["bbox", "segm"] if any(table.name == "table1" for table in tables) else ["segm"]
-    evidence = {task: gather(frame, task) for task in tasks}
+    evidence = {"bbox": gather(box_runs(tables, frame), "bbox"), "segm": gather(frame)}
     add_verdicts(tables, frame, evidence, baseline)
     return [problem for each in evidence.values() for problem in each.problems]
 

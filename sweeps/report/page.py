@@ -23,7 +23,7 @@ from sweeps.report.runs import failed_runs, run_rows, shared_settings
 from sweeps.report.samples import sample_panel
 from sweeps.study import Study
 from sweeps.table_build import build_tables
-from sweeps.table_verdicts import add_verdicts, difference_text
+from sweeps.table_verdicts import add_verdicts, box_runs, difference_text
 from sweeps.verdicts import Verdict
 
 
@@ -141,9 +141,8 @@ def _verdict_rows(study: Study) -> list[dict[str, object]]:
 
 def _tables(study: Study) -> list[Markup]:
     tables = [table for table in build_tables(study.frame) if table.rows]
-    evidence = {"segm": study.evidence}
-    if any(table.name == "table1" for table in tables):
-        evidence["bbox"] = gather(study.runs, "bbox", study.evidence.draws)
+    boxes = gather(box_runs(tables, study.runs), "bbox", study.evidence.draws)
+    evidence = {"segm": study.evidence, "bbox": boxes}
     add_verdicts(tables, study.frame, evidence, study.baseline)
     for table in tables:
         add_published(table)
