@@ -144,7 +144,7 @@ class Composer:
             parent, _, _ = misspelt.group(1).rpartition(".")
             node = OmegaConf.select(compose(self.root), parent) if parent else compose(self.root)
             if OmegaConf.is_dict(node):
-                names = [f"{parent}.{name}".lstrip(".") for name in node]
+                names = [f"{parent}.{name!s}".lstrip(".") for name in node]
                 message = unknown_key(misspelt.group(1), names)
         return f"{' '.join(overrides)}: {message}"
 

@@ -69,6 +69,26 @@ def plan(sweep: str | None = None, overrides: Sequence[str] = ()) -> Plan:
         return _plan(composer, arguments)
 
 
+def base_settings(overrides: Sequence[str]) -> dict[str, Any]:
+    """The resolved settings of one set of overrides."""
+    from sweeps.compose import Composer
+
+    with Composer() as composer:
+        return composer.settings(tuple(quote_numbers(overrides)), {})
+
+
+def plan_run(overrides: Sequence[str]) -> PlannedRun:
+    """One run.
+
+    Raises:
+        ValueError: an override or a setting is wrong; the message says which.
+    """
+    from sweeps.compose import Composer
+
+    with Composer() as composer:
+        return _planned_run(composer, tuple(quote_numbers(overrides)), {})
+
+
 def plan_resources(overrides: Sequence[str]) -> Resources:
     """The resources that a `hydra/launcher` choice and its keys describe."""
     from sweeps.compose import Composer
@@ -85,6 +105,10 @@ def _plan(composer: Composer, arguments: list[str]) -> Plan:
     plain = [str(each.input_line) for each in parsed if not each.is_sweep_override()]
     base = composer.full([each for each in plain if _is_general(each)], hydra=True)
     sweep = _plain(base.sweep)
+    if "search" in sweep:
+        raise ValueError(
+            f"{sweep['name']} is a search, not a grid: python -m sweeps search {sweep['name']}"
+        )
     grids = parse_grids(sweep.get("grids") or [{}], sweep.get("exclude") or [])
     cells = expand(grids, arguments, composer.loader)
     runs: dict[Path, PlannedRun] = {}

@@ -35,6 +35,8 @@ class GridSweeper(Sweeper):
     ) -> None:
         from hydra.core.plugins import Plugins
 
+        self.hydra_context = hydra_context  # these two are read by the base class
+        self.config = config
         self.loader = hydra_context.config_loader
         self.cfg = config
         self.launcher: Launcher = Plugins.instance().instantiate_launcher(
