@@ -17,6 +17,7 @@ from sweeps.evidence import NotCoco, read_predictions, validation_set
 from sweeps.figures import (
     alpha_beta,
     ap_by_iou,
+    calibration,
     confusion,
     precision_recall,
     samples,
@@ -133,6 +134,16 @@ def _disputed(study: Study) -> Figure:
         raise NothingToDraw(str(error)) from error
 
 
+def _calibration(study: Study) -> Figure:
+    runs = _some(study)
+    bins = []
+    for folder in runs["folder"]:
+        evaluation = RunDir(Path(folder)).read_evaluation() or {}
+        bins.append(((evaluation.get("calibration") or {}).get("segm") or {}).get("bins"))
+    with_bins = runs.assign(bins=pd.Series(bins, index=runs.index, dtype=object))
+    return _figure_of(calibration.plot(with_bins))
+
+
 def _confusion(study: Study) -> Figure:
     labels = rivals(study)[::-1] if len(study.labels) > 1 else study.labels
     if not labels:
@@ -232,6 +243,12 @@ PLATES: Sequence[Plate] = (
         "Speed and accuracy",
         "The network is the same for every loss: differences in speed are the measurement's noise.",
         _speed,
+    ),
+    Plate(
+        "calibration",
+        "Calibration",
+        "On the dotted line scores mean what they say; below it they promise too much.",
+        _calibration,
     ),
     Plate(
         "confusion",

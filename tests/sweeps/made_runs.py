@@ -21,6 +21,9 @@ from pycocotools import mask as rle_codec
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from yolactpp.evaluation.calibration import calibration
+from yolactpp.evaluation.coco import load_annotations
+from yolactpp.evaluation.tide import tide_errors
 from yolactpp.identity import folder_name, run_id
 from yolactpp.run_dir import RunDir, append_jsonl, write_json
 
@@ -344,6 +347,11 @@ def _write_evaluation(
             "dtype": "float32",
             "stages_ms": {"network": 20.0, "postprocess": 10.0},
         },
+    }
+    truth = load_annotations(made.annotations)
+    evaluation |= {
+        "tide": tide_errors(truth, boxes, masks),
+        "calibration": calibration(truth, boxes, masks),
     }
     write_json(run.evaluation, evaluation)
 

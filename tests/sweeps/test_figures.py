@@ -20,6 +20,7 @@ from sweeps.evidence import validation_set
 from sweeps.figures import (
     alpha_beta,
     ap_by_iou,
+    calibration,
     confusion,
     precision_recall,
     seed_strip,
@@ -116,6 +117,17 @@ def test_smoothing_keeps_a_constant_and_calms_noise():
     assert training_curves.smooth(noise).std() < 0.4
     ramp = np.linspace(0, 1, 100)
     assert training_curves.smooth(ramp)[20:80] == pytest.approx(ramp[20:80])
+
+
+def test_calibration_pools_detections():
+    one = [{"count": 1, "claimed": 0.2, "true": 0.0}, {"count": 0, "claimed": None, "true": None}]
+    other = [{"count": 3, "claimed": 0.4, "true": 1.0}, {"count": 0, "claimed": None, "true": None}]
+    frame = pd.DataFrame({"label": "bce", "loss": "bce", "bins": [one, other]})
+    ax = calibration.plot(frame)
+    line = next(line for line in ax.lines if line.get_label() == "bce")
+    np.testing.assert_allclose(line.get_xydata(), [[0.35, 0.75]])
+    with pytest.raises(NothingToDraw, match="calibration"):
+        calibration.plot(frame.assign(bins=None))
 
 
 def test_a_single_class_cannot_be_confused():
