@@ -115,6 +115,7 @@ def test_the_paper_s_setting() -> None:
     assert config["model"]["name"] == "yolactpp_r101"
     assert config["batch_size"]["total"] == 16
     assert config["image_size"] == 512
+    assert config["augmentation"]["expand_probability"] == 0.5
     schedule = schedule_of(config)
     assert (schedule.iterations, schedule.lr) == (4000, 1e-3)
     rescaled = schedule_of(settings("experiment=paper", "protocol=survey_code"))

@@ -89,6 +89,7 @@ def _report_errors(task: Task, show_trace: bool) -> Task:
 
     @functools.wraps(task)
     def job(cfg: DictConfig) -> Any:
+        log_to_stderr()  # once more: a launcher may have brought the job into a new process
         try:
             return task(cfg)
         except RunStopped as stop:
@@ -99,14 +100,19 @@ def _report_errors(task: Task, show_trace: bool) -> Task:
             _tell(describe(error, "train"))
             if HydraConfig.get().mode == RunMode.RUN:
                 sys.exit(exit_status(error))
-            error.add_note("told")
+            error.add_note(_told_here())
             raise
 
     return job
 
 
 def _was_told(error: BaseException) -> bool:
-    return "told" in getattr(error, "__notes__", ())
+    """Whether this process has printed it: a job in another one has only its own log."""
+    return _told_here() in getattr(error, "__notes__", ())
+
+
+def _told_here() -> str:
+    return f"told by process {os.getpid()}"
 
 
 def _describe_option(error: MissingConfigException) -> str:

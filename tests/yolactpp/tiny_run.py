@@ -41,8 +41,10 @@ def tiny_config(folder: Path, *overrides: str) -> dict[str, Any]:
 def start(folder: Path, *arguments: str, module: str = "yolactpp.train") -> subprocess.Popen:
     """`python -m yolactpp.train` with the tiny settings in a folder of its own."""
     tiny = TINY if module == "yolactpp.train" else ()
+    flags = [each for each in arguments if each.startswith("-")]
+    overrides = [each for each in arguments if not each.startswith("-")]
     return subprocess.Popen(
-        [sys.executable, "-m", module, *tiny, *arguments],
+        [sys.executable, "-m", module, *flags, *tiny, *overrides],
         cwd=folder,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])},
         stdout=subprocess.PIPE,
