@@ -1,6 +1,6 @@
 """Time of the bootstrap: 1,000 resamples of 200 images at 10 IoU thresholds, on one core.
 
-    python benchmarks/statistics.py [--images 200] [--detections 100] [--replicates 1000]
+    python -m benchmarks.statistics [--images 200] [--detections 100] [--replicates 1000]
 
 `--studies N` simulates N studies for every case with a known truth instead, and prints how often
 each method calls equal arms different; docs/evidence.md holds that table.
