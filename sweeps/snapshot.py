@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGES = ("conf", "losses", "sweeps", "yolactpp")
@@ -53,7 +53,9 @@ def job_environment(snapshot: Path) -> dict[str, str]:
 
 def _source_files() -> Iterator[tuple[str, Path]]:
     for package in PACKAGES:
-        root = Path(str(resources.files(package)))
+        spec = find_spec(package)  # finds without importing: losses would import torch
+        assert spec is not None
+        root = Path(next(iter(spec.submodule_search_locations or ())))
         for path in root.rglob("*"):
             if path.suffix in SUFFIXES and path.is_file():
                 yield f"{package}/{path.relative_to(root)}", path

@@ -11,6 +11,7 @@ import argparse
 import time
 from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from sweeps.state import ALIVE, BROKEN, RunState, Standing, states_of
 from yolactpp.run_dir import RunDir
 
 WAIT_POLL_S = 5.0
+WRITERS = 8
 
 
 @dataclass
@@ -68,7 +70,8 @@ def submit(
         return _sort(planned, ledger, known)
     with ledger.locked():
         outcome = _sort(planned, ledger, known)
-        folders = [run.freeze().path for run in outcome.new]
+        with ThreadPoolExecutor(WRITERS) as writers:  # the disk's confirmations take the time
+            folders = [run.path for run in writers.map(PlannedRun.freeze, outcome.new)]
         executor = known[planned.resources.executor]
         if folders:
             queued = queue_runs(

@@ -110,11 +110,15 @@ def test_resources_may_be_given_by_bare_names() -> None:
     assert spelled_out(["nodes=2", "seed=1"]) == ["hydra.launcher.nodes=2", "seed=1"]
 
 
-def test_planning_imports_no_torch() -> None:
+def test_no_verb_imports_torch(tmp_path: Path) -> None:
     program = (
-        "import sys, sweeps; sweeps.plan('quick'); import sweeps.submit, sweeps.status,"
-        "sweeps.retry, sweeps.cancel, sweeps.logs, sweeps.supervisor, sweeps.job;"
-        "sys.exit('torch' in sys.modules)"
+        "import sys, sweeps, sweeps.retry, sweeps.cancel, sweeps.logs, sweeps.status;"
+        "import sweeps.supervisor, sweeps.job, sweeps.search; from pathlib import Path;"
+        "from sweeps.submit import submit; from sweeps.state import sweep_states;"
+        "from tests.sweeps.fakes import FakeExecutor;"
+        f"known = {{'local': FakeExecutor(Path({str(tmp_path / 'queue')!r}))}};"
+        f"plan = sweeps.plan('table1', ['outputs={tmp_path}']); submit(plan, known=known);"
+        "sweep_states(plan.folder, known); sys.exit('torch' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], check=False, cwd=Path(__file__).parents[2]
