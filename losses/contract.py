@@ -28,6 +28,7 @@ def mask_loss(
     per_target: Callable[[Tensor], Tensor] | None = None,
     can_be_negative: bool = False,
     grouped: bool = True,
+    looks_outside: bool = False,
 ) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
     """Puts `function(logits_NHW, target_NHW, weight_NHW, *, ...)` under the contract.
 
@@ -45,6 +46,9 @@ def mask_loss(
             learned.
         grouped: evaluate it, gradient and all, a few instances at a time. False for a function
             that keeps no map for its backward pass.
+        looks_outside: whether pixels of weight 0, or the map's size, can change the value; then it
+            is always given whole maps, otherwise perhaps only a window that holds the region. So is
+            a loss with `per_target`.
     """
 
     def decorate(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -80,6 +84,7 @@ def mask_loss(
         loss.__signature__ = signature(function).replace(parameters=shown)  # type: ignore[attr-defined]
         loss.kind = kind  # type: ignore[attr-defined]
         loss.can_be_negative = can_be_negative  # type: ignore[attr-defined]
+        loss.looks_outside = looks_outside or per_target is not None  # type: ignore[attr-defined]
         loss.parameters = parameters  # type: ignore[attr-defined]
         return loss
 
@@ -121,6 +126,10 @@ class LossModule(nn.Module):
     @property
     def can_be_negative(self) -> bool:
         return bool(type(self).function.can_be_negative)  # type: ignore[attr-defined]
+
+    @property
+    def looks_outside(self) -> bool:
+        return bool(type(self).function.looks_outside)  # type: ignore[attr-defined]
 
     def forward(
         self, logits_NHW: Tensor, target_NHW: Tensor, weight_NHW: Tensor | None = None

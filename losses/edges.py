@@ -12,7 +12,7 @@ from losses.ranges import NonNegative, Positive
 from losses.reductions import ratio, region_mean, region_sum
 
 
-@mask_loss("region")
+@mask_loss("region", looks_outside=True)
 def boundary_iou(
     logits_NHW: Tensor,
     target_NHW: Tensor,

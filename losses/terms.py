@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from losses.contract import Kind
-from losses.regions import box_area_N, box_crop_NHW
+from losses.regions import BoxRegion, box_area_N
 from losses.weights import Learned, Weight
+from losses.windows import in_windows, pays
 
 Region = Literal["cropped", "full"]
 Normaliser = Literal["box_area", "region_mean", "image"]
@@ -88,7 +89,11 @@ class Term(nn.Module):
         self.min_box_area = min_box_area
 
     def forward(
-        self, logits_NHW: Tensor, target_NHW: Tensor, boxes_N4: Tensor, inside_NHW: Tensor | None
+        self,
+        logits_NHW: Tensor,
+        target_NHW: Tensor,
+        boxes_N4: Tensor,
+        region: BoxRegion | None,
     ) -> Tensor:
         """The term's value of each instance [N], before its weight.
 
@@ -96,24 +101,32 @@ class Term(nn.Module):
             logits_NHW: raw mask scores at the prototypes' size.
             target_NHW: in [0, 1].
             boxes_N4: ground truth, x1, y1, x2, y2 relative to the image.
-            inside_NHW: True inside the box; None where the region is full.
+            region: of the boxes; None where the region is full.
         """
-        weight_NHW = None
-        if inside_NHW is not None and self.crop == "zero":
-            logits_NHW = logits_NHW.masked_fill(~inside_NHW, _ZERO_PROBABILITY_LOGIT)
-        elif inside_NHW is not None:
-            weight_NHW = inside_NHW.to(torch.promote_types(logits_NHW.dtype, torch.float32))
-        value_N = self.loss(logits_NHW, target_NHW, weight_NHW)
+        value_N = self._value(logits_NHW, target_NHW, region)
         kind: Kind = getattr(self.loss, "kind", "region")
         if kind == "region" or self.normaliser == "region_mean":
             return value_N
         height, width = logits_NHW.shape[1:]
         image = float(height * width)
-        pixels_N = image if weight_NHW is None else weight_NHW.sum(dim=(1, 2))
+        is_weighted = region is not None and self.crop == "weight"
+        pixels_N = region.pixels_N.to(value_N.dtype) if region and is_weighted else image
         if self.normaliser == "image":
             return value_N * (pixels_N / image)
         area_N = box_area_N(boxes_N4.to(value_N.dtype), height, width, self.min_box_area)
         return value_N * (pixels_N / area_N)
+
+    def _value(self, logits_NHW: Tensor, target_NHW: Tensor, region: BoxRegion | None) -> Tensor:
+        """The loss itself, [N]."""
+        if region is None:
+            return self.loss(logits_NHW, target_NHW, None)
+        if self.crop == "zero":
+            logits_NHW = logits_NHW.masked_fill(~region.inside_NHW, _ZERO_PROBABILITY_LOGIT)
+            return self.loss(logits_NHW, target_NHW, None)
+        if getattr(self.loss, "looks_outside", True) is False and pays(logits_NHW):
+            return in_windows(self.loss, logits_NHW, target_NHW, region.windows)
+        dtype = torch.promote_types(logits_NHW.dtype, torch.float32)
+        return self.loss(logits_NHW, target_NHW, region.inside_NHW.to(dtype))
 
     def weight_at(self, progress: float) -> float | Tensor:
         """The weight when a fraction `progress` of training is done."""
@@ -160,14 +173,12 @@ class MaskLoss(nn.Module):
                 f"MaskLoss: boxes of shape {tuple(boxes_N4.shape)}, must be "
                 f"({len(logits_NHW)}, 4): one box for each of the logits' instances"
             )
-        inside_NHW = None
-        if any(term.region == "cropped" for term in self.terms):
-            inside_NHW = box_crop_NHW(boxes_N4, *logits_NHW.shape[1:])
+        region = BoxRegion(boxes_N4, *logits_NHW.shape[1:])
         values = []
         for name, module in zip(self.names, self.terms, strict=True):
             term = cast(Term, module)
-            region_NHW = inside_NHW if term.region == "cropped" else None
-            raw_N = term(logits_NHW, target_NHW, boxes_N4, region_NHW)
+            of_term = region if term.region == "cropped" else None
+            raw_N = term(logits_NHW, target_NHW, boxes_N4, of_term)
             values.append(TermValue(name, raw_N, term.weight_at(progress)))
             if isinstance(term.weight, Learned):
                 uncertainty_N = term.weight.log_variance.expand(len(raw_N))
