@@ -20,6 +20,7 @@ ALLOWED = {
     "yolactpp.ops": LEAVES,
     "yolactpp.data": LEAVES | {"yolactpp.ops"},
     "yolactpp.model": LEAVES | {"yolactpp.ops"},
+    "yolactpp.maskrcnn": LEAVES | {"yolactpp.ops", "yolactpp.model"},
     "yolactpp.criterion": LEAVES | {"yolactpp.ops"},
     "yolactpp.inference": LEAVES | {"yolactpp.ops"},
     "yolactpp.evaluation": LEAVES | {"yolactpp.ops"},

@@ -34,12 +34,13 @@ from yolactpp.engine.failures import BadInputError
 from yolactpp.engine.history import MetricWriter
 from yolactpp.engine.precision import Precision
 from yolactpp.engine.trainer import Cadence
-from yolactpp.model.yolactpp import YolactPP
 from yolactpp.run_dir import RunDir
 
 log = logging.getLogger(__name__)
 
 Config = dict[str, Any]
+# A structures.Segmenter that is a torch.nn.Module too: type checkers know no intersection.
+SegmenterModule = Any
 MOST_WORKERS = 8
 SPLITS = ("train", "val")
 
@@ -57,7 +58,7 @@ class Restored:
         run_id: the run they come from.
     """
 
-    segmenter: YolactPP
+    segmenter: SegmenterModule
     class_names: list[str]
     category_ids: list[int]
     image_size: int
@@ -125,8 +126,8 @@ def build_dataset(config: Config, split: str, *, cache_images: bool = False) -> 
 
 def build_segmenter(
     config: Config, num_foreground: int, reduce_sum: Callable[[Tensor], Tensor] | None = None
-) -> YolactPP:
-    """Network, criterion and detector of a run.
+) -> SegmenterModule:
+    """Network, criterion and detector of a run, of the family that its model node names.
 
     Args:
         config: the run's settings.
@@ -145,7 +146,13 @@ def build_segmenter(
         **sums,
     )
     network = make(model["network"], num_classes=num_classes)
-    return YolactPP(network, criterion, make(model["detector"]))
+    return assemble(model, network, criterion, make(model["detector"]))
+
+
+def assemble(model: Config, network: nn.Module, criterion: nn.Module, detector: Any) -> Any:
+    """The three parts as the Segmenter that a model node names."""
+    family = make({**model["segmenter"], "_partial_": True})
+    return family(network, criterion, detector)
 
 
 def build_mask_loss(config: Config) -> nn.Module:

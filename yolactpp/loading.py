@@ -7,11 +7,10 @@ from typing import Any
 
 from torch import nn
 
-from yolactpp.build import make
+from yolactpp.build import SegmenterModule, assemble, make
 from yolactpp.engine.checkpoint import load_checkpoint
 from yolactpp.engine.distributed import choose_device
 from yolactpp.engine.failures import BadInputError, CheckpointError
-from yolactpp.model.yolactpp import YolactPP
 from yolactpp.prediction.predictor import Predictor
 from yolactpp.run_dir import RunDir
 
@@ -86,7 +85,7 @@ def find_checkpoint(place: Path, checkpoint: str = "last") -> Path:
     return files[checkpoint]
 
 
-def _restore(path: Path, content: dict[str, Any], score_threshold: float) -> YolactPP:
+def _restore(path: Path, content: dict[str, Any], score_threshold: float) -> SegmenterModule:
     """Network and detector as the checkpoint describes them; no loss is built."""
     missing = [
         key for key in ("model_config", "class_names", "protocol", "run_id") if key not in content
@@ -103,7 +102,7 @@ def _restore(path: Path, content: dict[str, Any], score_threshold: float) -> Yol
         num_classes=1 + len(content["class_names"]) + content["protocol"]["phantom_classes"],
     )
     detector = make({**model["detector"], "score_threshold": score_threshold})
-    segmenter = YolactPP(network, nn.Identity(), detector)
+    segmenter = assemble(model, network, nn.Identity(), detector)
     weights = content["ema"]["model"] if content["ema"] else content["model"]
     kept = {name: tensor for name, tensor in weights.items() if not name.startswith(_CRITERION)}
     try:

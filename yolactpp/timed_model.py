@@ -42,7 +42,11 @@ def timed_model(settings: Config) -> tuple[YolactPP, int, torch.device]:
             Path(settings["run"]), str(device), checkpoint=settings["checkpoint"], score_threshold=0
         )
         image_size = predictor.image_size
-        assert isinstance(predictor.segmenter, YolactPP)
+        if not isinstance(predictor.segmenter, YolactPP):
+            raise BadInputError(
+                f"run={settings['run']} is a {type(predictor.segmenter).__name__}: only YOLACT++ "
+                "is timed here; eval.json holds the speed of every family"
+            )
         segmenter = predictor.segmenter
     if settings["fuse"]:
         segmenter.network = fused(segmenter.network)

@@ -33,7 +33,6 @@ from yolactpp.engine.trainer import OnValidation, Surroundings, Trainer
 from yolactpp.engine.training_state import ModelIdentity, TrainingState
 from yolactpp.frozen_run import begin_attempt
 from yolactpp.identity import run_id
-from yolactpp.model.yolactpp import YolactPP
 from yolactpp.results import evaluation_document, write_results
 from yolactpp.run_dir import RunDir, State
 from yolactpp.settings import schedule_of
@@ -216,7 +215,7 @@ def bad_input() -> Iterator[None]:
 
 def _build_segmenter(
     config: Config, dataset: CocoDataset, world: World, device: torch.device
-) -> YolactPP:
+) -> build.SegmenterModule:
     sums = sum_over_ranks if world.size > 1 else None
     segmenter = build.build_segmenter(config, len(dataset.class_names), sums)
     runtime = config["runtime"]

@@ -40,6 +40,10 @@ def anchors(cfg: DictConfig) -> None:
         BadInputError: no object to cover, or more clusters than objects.
     """
     resolved: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    if "priors" not in resolved["model"]["network"]:
+        raise BadInputError(
+            f"model={resolved['model']['name']} has no prior grid to propose for: choose a YOLACT++"
+        )
     config = provide_dataset(resolved)
     boxes = build_dataset(config, "train").relative_boxes()
     size = config["image_size"]
