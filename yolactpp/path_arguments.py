@@ -6,9 +6,12 @@ Here a value is quoted unless the person did so.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 QUOTES = ("'", '"')
+# Backslashes before a quote or before the end, where the closing quote will stand.
+BEFORE_QUOTE = re.compile(r"(\\*)('|$)")
 
 
 def quote_paths(arguments: Iterable[str], keys: Iterable[str]) -> list[str]:
@@ -27,7 +30,6 @@ def _quoted(argument: str, keys: frozenset[str]) -> str:
     is_plain = key not in keys or not equals or value in ("", "null")
     if is_plain or (value[0] in QUOTES and value[-1] == value[0]):
         return argument
-    # Within Hydra's quotes a quote is escaped, and backslashes only where one follows.
-    trailing = len(value) - len(value.rstrip("\\"))
-    escaped = value.replace("\\'", "\\\\\\'").replace("'", "\\'") + "\\" * trailing
+    # Within Hydra's quotes a quote is escaped, and backslashes only where a quote follows them.
+    escaped = BEFORE_QUOTE.sub(lambda found: 2 * found[1] + "\\'" * len(found[2]), value)
     return f"{key}='{escaped}'"

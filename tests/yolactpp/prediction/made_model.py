@@ -63,7 +63,7 @@ def spread(network: YolactppNetwork) -> None:
         if "conv_offset_mask.weight" in name:
             parameter.normal_(0, 0.05)
     network.train()
-    for _ in range(20):
+    for _ in range(8):
         network(images)
     network.eval()
     outputs = network(images)
