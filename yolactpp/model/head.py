@@ -43,4 +43,4 @@ class PredictionHead(nn.Module):
 
 
 def _flatten(maps_BCHW: Tensor, width: int) -> Tensor:
-    return maps_BCHW.permute(0, 2, 3, 1).reshape(len(maps_BCHW), -1, width)
+    return maps_BCHW.permute(0, 2, 3, 1).reshape(maps_BCHW.shape[0], -1, width)

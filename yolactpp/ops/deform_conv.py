@@ -101,11 +101,11 @@ def _check(
             input.shape[2:], padding, dilation, weight.shape[2:], stride, strict=True
         )
     )
-    expected = (len(input), offset.shape[1], *size)
+    expected = (input.shape[0], offset.shape[1], *size)
     if tuple(offset.shape) != expected:
         raise ValueError(f"offset has shape {tuple(offset.shape)}: give {expected}")
-    if mask is not None and tuple(mask.shape) != (len(input), groups * taps, *size):
-        expected = (len(input), groups * taps, *size)
+    if mask is not None and tuple(mask.shape) != (input.shape[0], groups * taps, *size):
+        expected = (input.shape[0], groups * taps, *size)
         raise ValueError(f"mask has shape {tuple(mask.shape)}: give {expected}")
 
 
