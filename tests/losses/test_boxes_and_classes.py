@@ -117,6 +117,17 @@ def test_ohem_without_positives_is_a_differentiable_zero() -> None:
     assert logits.grad is not None
 
 
+def test_ohem_on_an_image_without_objects_takes_its_hardest_backgrounds() -> None:
+    logits, target = random_classes()
+    target[0] = target[0].clamp(max=0)
+    without = losses.Ohem()(logits, target)
+    backgrounds = (target[0] == 0).nonzero().flatten()
+    costs = -logits[0, backgrounds].log_softmax(dim=1)[:, 0]
+    expected = without + costs.sort(descending=True).values[:5].sum()
+    actual = losses.Ohem(negatives_without_positives=5)(logits, target)
+    torch.testing.assert_close(actual, expected)
+
+
 def test_sigmoid_focal_of_torchvision() -> None:
     logits, target = random_classes()
     known = target >= 0
