@@ -27,11 +27,14 @@ README_LOSSES = {
     "Huber+MSE": "huber_mse",
     "BCE+MSE": "mse_bce",
 }
+PUBLISHED_TABLES = frozenset({"table1", "table2", "table3", "readme"})
 TASKS = {"Detection": "bbox", "Segmentation": "segm"}
 
 
 def published_rows(name: str) -> list[Row]:
-    """The published rows of a table: table1, table2, table3 or readme, in the paper's order."""
+    """The published rows of table1, table2, table3 or readme, in order; no others have any."""
+    if name not in PUBLISHED_TABLES:
+        return []
     file = "readme_table.csv" if name == "readme" else f"{name}.csv"
     text = (resources.files("sweeps") / "published" / file).read_text(encoding="utf-8")
     return [_row(name, record) for record in csv.DictReader(text.splitlines())]
@@ -40,6 +43,8 @@ def published_rows(name: str) -> list[Row]:
 def add_published(table: Table) -> None:
     """Put each published row under the last measured row of the same keys; the others follow."""
     published = {tuple(row.keys.values()): row for row in published_rows(table.name)}
+    if not published:
+        return
     names = list(next(iter(published.values())).keys)
     keys = [tuple(row.keys[name] for name in names) for row in table.rows]
     last = {key: place for place, key in enumerate(keys)}

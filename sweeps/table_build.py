@@ -3,7 +3,8 @@
 Runs of one setting (everything that can change a result but the seed) are one row. Table I shows
 a loss over its batch sizes; Table II the single losses and Table III the hybrids at the batch size
 that most losses share. A loss that has no run at that batch size stays in its table, and a column
-says so: whatever settings differ beyond a table's columns become columns of their own.
+says so: whatever settings differ beyond a table's columns become columns of their own. Where a
+sweep moved something else, a table of swept settings follows (`sweeps.swept_table`).
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ import pandas as pd
 
 from sweeps.differences import differing_columns, header
 from sweeps.published_rows import published_order
+from sweeps.swept_table import SWEPT, has_swept, swept_columns
 from sweeps.table_model import Row, Table, cell_of, mark_best
 from yolactpp.run_dir import State
 
 THRESHOLDS = [f"AP{threshold}" for threshold in range(50, 100, 5)]
 BASELINE = "bce"
-SPECIFICATIONS = {
+Specification = tuple[str, list[str], list[str]]  # title, key columns, metrics
+SPECIFICATIONS: dict[str, Specification] = {
     "table1": ("Table I: batch sizes", ["batch_size", "task"], ["mAP", "AP50", "AP75", "AP95"]),
     "table2": (
         "Table II: single losses (segm)",
@@ -36,22 +39,29 @@ SPECIFICATIONS = {
 }
 
 
-def build_tables(frame: pd.DataFrame, names: Sequence[str] = tuple(SPECIFICATIONS)) -> list[Table]:
-    """The named tables, best cells marked; a table without rows is still there."""
+def build_tables(frame: pd.DataFrame, names: Sequence[str] | None = None) -> list[Table]:
+    """The named tables, best cells marked; a table without rows is still there.
+
+    Without names all of SPECIFICATIONS, and that of swept settings where there are any.
+    """
     frame = frame[frame["loss"].notna() & frame["batch_size"].notna()]
     settings = frame.drop_duplicates("setting")
+    if names is None:
+        names = [*SPECIFICATIONS, *([SWEPT] if has_swept(settings) else [])]
     chosen = {
         "table1": _batch_size_rows(settings),
         "table2": _reference_rows(settings, hybrid=False),
         "table3": _reference_rows(settings, hybrid=True),
     }
     chosen["readme"] = pd.concat([chosen["table2"], chosen["table3"]])
-    runs = {
-        str(setting): group
-        for setting, group in one_run_a_seed(frame).groupby("setting", sort=False)
-    }
-    tables = [_table(name, chosen[name], runs) for name in names]
+    chosen[SWEPT] = settings
+    kept, specifications, notes = one_run_a_seed(frame), dict(SPECIFICATIONS), {}
+    if SWEPT in names:
+        kept, specifications[SWEPT], notes[SWEPT] = swept_columns(kept, settings)
+    runs = {str(setting): group for setting, group in kept.groupby("setting", sort=False)}
+    tables = [_table(name, specifications[name], chosen[name], runs) for name in names]
     for table in tables:
+        table.notes.extend(notes.get(table.name, []))
         mark_best(table)
     return tables
 
@@ -91,8 +101,10 @@ def _loss_key(settings: pd.DataFrame) -> pd.Series:
     return settings["loss"] + " " + alpha + " " + beta
 
 
-def _table(name: str, settings: pd.DataFrame, runs: dict[str, pd.DataFrame]) -> Table:
-    title, keys, metrics = SPECIFICATIONS[name]
+def _table(
+    name: str, specification: Specification, settings: pd.DataFrame, runs: dict[str, pd.DataFrame]
+) -> Table:
+    title, keys, metrics = specification
     explained = ["loss", "alpha", "beta"] if name == "readme" else keys
     extra = differing_columns(settings, explained) if len(settings) > 1 else []
     if name == "table1" and settings["loss"].nunique() > 1:
@@ -105,7 +117,8 @@ def _table(name: str, settings: pd.DataFrame, runs: dict[str, pd.DataFrame]) -> 
             own |= {header(column): plain(setting[column]) for column in extra}
             table.rows.append(_row(own, metrics, task, runs[str(setting["setting"])]))
     order = {key: place for place, key in enumerate(published_order(name))}
-    table.rows.sort(key=lambda row: _sort_key(row, keys, order))
+    leading = table.keys if name == SWEPT else keys
+    table.rows.sort(key=lambda row: _sort_key(row, leading, order))
     return table
 
 

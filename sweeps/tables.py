@@ -16,6 +16,7 @@ from rich.console import Console
 from sweeps.collect import collect
 from sweeps.published_rows import add_published
 from sweeps.render import FORMATS, print_table
+from sweeps.swept_table import SWEPT
 from sweeps.table_build import BASELINE, SPECIFICATIONS, build_tables
 from sweeps.table_model import Table
 
@@ -36,7 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--protocol", metavar="NAMES", help="only runs of these protocols, e.g. sound,survey_code"
     )
     parser.add_argument(
-        "--table", choices=list(SPECIFICATIONS), action="append", help="only this one (repeatable)"
+        "--table",
+        choices=[*SPECIFICATIONS, SWEPT],
+        action="append",
+        help="only this one (repeatable)",
     )
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="write a file a table there")
 
@@ -52,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         return 1
     if args.protocol:
         frame = of_protocols(frame, args.protocol.split(","))
-    tables = build_tables(frame, args.table or tuple(SPECIFICATIONS))
+    tables = build_tables(frame, args.table)
     if args.verdict:
         problems += judge(tables, frame, args.baseline)
     if args.published:
