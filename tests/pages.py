@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("conf", "losses", "yolactpp", "sweeps", "hydra_plugins", "docs", "tests/losses")
-FILES = ("pyproject.toml", "tests/golden.py")
+PACKAGES = ("conf", "losses", "yolactpp", "sweeps", "hydra_plugins", "docs", "tests/losses", "tests/data/nuclei")
+FILES = ("pyproject.toml", "tests/golden.py", "tests/pages.py")
 # Keys of conf/ that are made tiny in the copy, so that a page can show real commands.
 TINY = {
     "conf/schedule/quick.yaml": {
@@ -128,7 +128,7 @@ def _run(script: str, folder: Path) -> str:
         env=_environment(folder),
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=1200,
         check=False,
     )
     if done.returncode:

@@ -1,6 +1,5 @@
 """The example of docs/adding_a_loss.md runs as it stands."""
 
-import re
 import sys
 import types
 from pathlib import Path
@@ -13,27 +12,25 @@ from hydra.utils import instantiate
 from losses.ranges import parameters_of
 from tests.losses.cases import logits_of
 from tests.losses.test_worked_values import PROBS, TARGET
+from tests.pages import Block, blocks_of
 
-PAGE = (Path(__file__).parents[2] / "docs" / "adding_a_loss.md").read_text()
+PAGE = Path(__file__).parents[2] / "docs" / "adding_a_loss.md"
 
 
-def blocks(language: str) -> list[str]:
-    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```", PAGE, re.DOTALL | re.MULTILINE)
-    return [re.sub(rf"^{indent}", "", text, flags=re.MULTILINE) for indent, text in found]
+def block(title: str) -> Block:
+    (found,) = (each for each in blocks_of(PAGE) if each.title == title)
+    return found
 
 
 def test_the_example_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    source, worked = blocks("python")
-    (config,) = blocks("yaml")
     example = types.ModuleType("losses_example")
     monkeypatch.setitem(sys.modules, "losses_example", example)
-    exec(source, vars(example))
-    expected: dict[str, object] = {}
-    exec(worked, expected)
-    arguments, value = expected["WORKED"]["power_error"]  # type: ignore[index]
+    exec(block("losses/power_error.py").text, vars(example))
+    added = block("tests/losses/test_worked_values.py").text.splitlines()[1].removeprefix("+")
+    arguments, value = eval(f"{{{added}}}")["power_error"]
     logits = logits_of(PROBS)
     assert example.power_error(logits, TARGET, **arguments).item() == pytest.approx(value)
-    node = yaml.safe_load(config)
+    node = yaml.safe_load(block("conf/loss/power_error.yaml").text)
     node["_target_"] = node["_target_"].replace("losses.", "losses_example.")
     loss = instantiate(node)
     assert loss.name == "power_error"
