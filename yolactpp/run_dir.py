@@ -76,6 +76,10 @@ class RunDir:
         return self.path / "eval.json"
 
     @property
+    def model_card(self) -> Path:
+        return self.path / "model_card.md"
+
+    @property
     def bbox_predictions(self) -> Path:
         return self.path / "predictions" / "bbox.json"
 

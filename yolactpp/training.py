@@ -20,6 +20,7 @@ from yolactpp.engine.ema import ExponentialMovingAverage
 from yolactpp.engine.evaluator import Evaluation
 from yolactpp.engine.failures import BadInputError, NonFiniteError, RunStopped, reason_of
 from yolactpp.engine.history import History
+from yolactpp.engine.model_card import write_model_card
 from yolactpp.engine.precision import Precision
 from yolactpp.engine.progress import SilentProgress, choose_progress
 from yolactpp.engine.run_lock import RunLock
@@ -31,6 +32,7 @@ from yolactpp.engine.step import OptimizerStep
 from yolactpp.engine.stop_signals import StopSignals
 from yolactpp.engine.trainer import OnValidation, Surroundings, Trainer
 from yolactpp.engine.training_state import ModelIdentity, TrainingState
+from yolactpp.fine_tuning import start_from
 from yolactpp.frozen_run import begin_attempt
 from yolactpp.identity import run_id
 from yolactpp.results import evaluation_document, write_results
@@ -111,11 +113,11 @@ def _train(place: Place, config: Config, on_validation: OnValidation | None) -> 
                     )
                 signals.forward()
                 raise
+        if evaluation is not None:
+            _finish(place, config, trainer, evaluation, history)
     finally:
         if history is not None:
             history.close()
-    if evaluation is not None:
-        _finish(place, config, trainer, evaluation)
 
 
 def build_trainer(
@@ -132,7 +134,7 @@ def build_trainer(
     total = config["batch_size"]["total"]
     accumulate = config["batch_size"]["accumulate"]
     check_batch_size(total, accumulate, world.size)
-    segmenter = _build_segmenter(config, dataset, world, device)
+    segmenter = _build_segmenter(place, config, dataset)
     if total // (world.size * accumulate) < config["protocol"]["freeze_batch_norm_below"]:
         segmenter.freeze_batch_norm()
         log.info("batch norm is frozen: fewer images on each GPU than the protocol asks for")
@@ -213,13 +215,15 @@ def bad_input() -> Iterator[None]:
         raise BadInputError(str(error)) from error
 
 
-def _build_segmenter(
-    config: Config, dataset: CocoDataset, world: World, device: torch.device
-) -> build.SegmenterModule:
-    sums = sum_over_ranks if world.size > 1 else None
+def _build_segmenter(place: Place, config: Config, dataset: CocoDataset) -> build.SegmenterModule:
+    sums = sum_over_ranks if place.world.size > 1 else None
+    if config.get("init") is not None:
+        config = {**config, "model": build.without_pretrained(config["model"])}
     segmenter = build.build_segmenter(config, len(dataset.class_names), sums)
+    if config.get("init") is not None and not place.run.last_checkpoint.exists():
+        start_from(segmenter, config, dataset.class_names)
     runtime = config["runtime"]
-    segmenter = segmenter.to(device)
+    segmenter = segmenter.to(place.device)
     if runtime["channels_last"]:
         segmenter = segmenter.to(memory_format=torch.channels_last)
     compile_network(segmenter.network, runtime["compile"])
@@ -254,7 +258,13 @@ def _describe_settings(place: Place, config: Config, trainer: Trainer) -> None:
         )
 
 
-def _finish(place: Place, config: Config, trainer: Trainer, evaluation: Evaluation) -> None:
+def _finish(
+    place: Place,
+    config: Config,
+    trainer: Trainer,
+    evaluation: Evaluation,
+    history: History | None,
+) -> None:
     document = evaluation_document(
         config,
         evaluation,
@@ -263,9 +273,12 @@ def _finish(place: Place, config: Config, trainer: Trainer, evaluation: Evaluati
         annotations_file=trainer.evaluator.truth.annotations_file,
         speed=trainer.measure_speed(),
     )
+    write_model_card(place.run, config, document)
     write_results(place.run, document, evaluation)
     if place.status is not None:
         place.status.set_state(State.FINISHED, eta_s=0.0, reason=None, message=None)
+    if history is not None:
+        history.conclude(document)
 
 
 @contextmanager

@@ -16,6 +16,9 @@ class MetricWriter(Protocol):
     def write(self, record: dict[str, Any]) -> None:
         """A flat record with `iteration` and numbers."""
 
+    def conclude(self, document: dict[str, Any]) -> None:
+        """The content of eval.json, once, after the last record."""
+
     def close(self) -> None: ...
 
 
@@ -54,6 +57,11 @@ class History:
         ]
         lines = "".join(json.dumps(record) + "\n" for record in kept)
         write_bytes(self.path, lines.encode())
+
+    def conclude(self, document: dict[str, Any]) -> None:
+        """Hand a finished run's results, the content of eval.json, to the writers."""
+        for writer in self.writers:
+            writer.conclude(document)
 
     def close(self) -> None:
         for writer in self.writers:
