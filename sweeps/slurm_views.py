@@ -43,12 +43,17 @@ def slurm_views(jobs: Sequence[str], notes: Path) -> dict[str, JobView]:
 
 
 def ended_view(events: Sequence[dict], recorded: JobView | None) -> JobView:
-    """A job that is in no queue any more, from what it noted and what SLURM recorded."""
-    exits = [each for each in events if each["event"] == "exit"]
+    """A job that is in no queue any more, from what it noted and what SLURM recorded.
+
+    Its own note of the exit status goes first: sacct shows 137 as 9. A note from before a requeue
+    says nothing of the end.
+    """
+    last = [each for each in events if each["event"] in ("start", "exit")][-1:]
+    exits = [each for each in last if each["event"] == "exit"]
     node = next((each["node"] for each in reversed(events) if each.get("node")), "")
     code = exits[-1]["code"] if exits else None
     if recorded is not None:
-        known = recorded.exit_code if recorded.exit_code is not None else code
+        known = code if code is not None else recorded.exit_code
         return JobView(Life.ENDED, recorded.word, recorded.node or node, known)
     if code is None:
         return JobView(Life.ENDED, "", node)

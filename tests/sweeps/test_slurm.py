@@ -119,6 +119,8 @@ def test_without_accounting_notes_and_the_controller_tell_of_the_dead(
     )
     note_event(tmp_path, "8", "start", node="node2")
     note_event(tmp_path, "8", "exit", code=137, node="node2")
+    note_event(tmp_path, "9", "exit", code=0, node="node2")
+    note_event(tmp_path, "9", "start", node="node1", restart=1)
     views = slurm_views(["20_3", "30", "8", "9"], tmp_path)
     assert (views["20_3"].word, views["20_3"].exit_code, views["20_3"].node) == (
         "TIMEOUT",
@@ -131,10 +133,10 @@ def test_without_accounting_notes_and_the_controller_tell_of_the_dead(
 
 
 def test_accounting_has_the_last_word(commands, tmp_path: Path) -> None:
-    commands(squeue="", sacct="8|OUT_OF_MEMORY|node1|0:125\n9|CANCELLED by 0|None assigned|0:0")
+    commands(squeue="", sacct="8|OUT_OF_MEMORY|node1|9:0\n9|CANCELLED by 0|None assigned|0:0")
     note_event(tmp_path, "8", "exit", code=137, node="node1")
     views = slurm_views(["8", "9"], tmp_path)
-    assert views["8"].word == "OUT_OF_MEMORY"
+    assert (views["8"].word, views["8"].exit_code) == ("OUT_OF_MEMORY", 137)
     assert (views["9"].word, views["9"].node) == ("CANCELLED", "")
 
 
