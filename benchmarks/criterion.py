@@ -8,13 +8,13 @@ Random outputs of a network for 550 px images: 57744 priors, 81 classes, 138 px 
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 import losses
+from benchmarks.turns import CLOCKS, Clock
 from tests.references.criterion import criterion_loops
 from yolactpp.criterion.criterion import Criterion
 from yolactpp.model.mask_iou import MaskIouNet
@@ -28,21 +28,19 @@ STRIDES = (8, 16, 32, 64, 128)
 CLASSES = 81
 PROTOTYPES = 32
 
-Clock = Callable[[], float]
-# Processor seconds of all threads: what other programs take does not count.
-CLOCKS: dict[str, Clock] = {"cpu": time.process_time, "wall": time.perf_counter}
 
-
-def random_targets(batch: int, fewest: int, most: int) -> Targets:
+def random_targets(
+    batch: int, fewest: int, most: int, size: int = SIZE, classes: int = CLASSES
+) -> Targets:
     """Ellipses of 3 to 40 % of the image's side."""
     boxes, labels, masks = [], [], []
-    grid = (torch.arange(SIZE) + 0.5) / SIZE
+    grid = (torch.arange(size) + 0.5) / size
     for _ in range(batch):
         count = int(torch.randint(fewest, most + 1, ()))
         sides = 0.03 + 0.37 * torch.rand(count, 2) ** 2
         low = torch.rand(count, 2) * (1 - sides)
         boxes.append(torch.cat([low, low + sides], 1))
-        labels.append(torch.randint(0, CLASSES - 1, (count,)))
+        labels.append(torch.randint(0, classes - 1, (count,)))
         x, y = (
             ((grid - (low + sides / 2)[:, i, None]) / sides[:, i, None] * 2) ** 2 for i in (0, 1)
         )

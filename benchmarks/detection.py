@@ -59,12 +59,14 @@ def made_up_outputs(batch: int, classes: int) -> HeadOutputs:
     )
 
 
-def detect_by_loops(outputs: HeadOutputs) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
+def detect_by_loops(
+    outputs: HeadOutputs, confidence: float = 0.05
+) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
     """Boxes, scores, labels and coefficients, image by image and class by class."""
     results = []
     for image in range(len(outputs.loc_BP4)):
         probs = outputs.class_logits_BPC[image].softmax(-1)[:, 1:]
-        keep = probs.max(-1).values > 0.05
+        keep = probs.max(-1).values > confidence
         probs, boxes = probs[keep], decode(outputs.loc_BP4[image], outputs.priors_P4)[keep]
         coefficients = outputs.coefficients_BPK[image][keep]
         scores, labels, indices = [], [], []
@@ -75,7 +77,7 @@ def detect_by_loops(outputs: HeadOutputs) -> list[tuple[Tensor, Tensor, Tensor, 
             kept = overlap.max(0).values <= 0.5
             scores.append(ranked[kept])
             indices.append(order[kept])
-            labels.append(torch.full((int(kept.sum()),), label))
+            labels.append(torch.full((int(kept.sum()),), label, device=kept.device))
         best, rank = torch.cat(scores).sort(descending=True)
         rank = rank[:100]
         chosen = torch.cat(indices)[rank]

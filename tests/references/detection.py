@@ -60,12 +60,13 @@ def masks_of_one_image(
 ) -> Tensor:
     """Full-size bool masks, instance by instance: assemble, crop, enlarge the whole, cut at 0.5."""
     height, width, _ = prototypes_HWK.shape
-    masks = torch.zeros(len(coefficients_NK), *size, dtype=torch.bool)
+    masks = coefficients_NK.new_zeros(len(coefficients_NK), *size, dtype=torch.bool)
     for n, (coefficients, box) in enumerate(zip(coefficients_NK, boxes_N4, strict=True)):
         soft = (prototypes_HWK @ coefficients).sigmoid()
         x1, x2 = sorted((float(box[0]) * width, float(box[2]) * width))
         y1, y2 = sorted((float(box[1]) * height, float(box[3]) * height))
-        columns, rows = torch.arange(width), torch.arange(height)
+        columns = torch.arange(width, device=soft.device)
+        rows = torch.arange(height, device=soft.device)
         inside_x = (columns >= max(x1 - 1, 0)) & (columns < min(x2 + 1, width))
         inside_y = (rows >= max(y1 - 1, 0)) & (rows < min(y2 + 1, height))
         soft = soft * inside_x[None, :] * inside_y[:, None]
