@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from sweeps.grid import Cell, overrides_of, parse_grids
 from sweeps.resources import Resources, spelled_out
 from yolactpp.engine.failures import BadInputError
-from yolactpp.frozen_run import freeze_run
-from yolactpp.identity import dataset_fingerprint, folder_name
+from yolactpp.frozen_run import freeze_run, with_fingerprints
+from yolactpp.identity import folder_name
 from yolactpp.option_names import quote_numbers
 from yolactpp.run_dir import RunDir
 
@@ -138,7 +138,7 @@ def _planned_run(composer: Composer, shared: tuple[str, ...], cell: Cell) -> Pla
     config = composer.settings(shared, cell)
     try:
         check_settings(config)
-        config["dataset"]["fingerprint"] = dataset_fingerprint(config["dataset"])
+        config = with_fingerprints(config)
     except BadInputError as error:
         raise ValueError(f"{' '.join(overrides_of(cell))}: {error}") from error
     except FileNotFoundError as error:

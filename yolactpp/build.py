@@ -30,7 +30,7 @@ from yolactpp.engine.batches import Batch
 from yolactpp.engine.checkpoint import load_checkpoint
 from yolactpp.engine.distributed import World
 from yolactpp.engine.evaluator import Evaluator, GroundTruth
-from yolactpp.engine.failures import BadInputError
+from yolactpp.engine.failures import BadInputError, CheckpointError
 from yolactpp.engine.history import MetricWriter
 from yolactpp.engine.precision import Precision
 from yolactpp.engine.trainer import Cadence
@@ -299,10 +299,14 @@ def restore_run(
     """
     places = {"last": run.last_checkpoint, "best": run.best_checkpoint}
     content = load_checkpoint(places.get(checkpoint, Path(checkpoint)), device)
-    config = {**config, "model": without_pretrained(content["model_config"])}
+    # Phantom classes are the weights' own, whatever protocol they are now read under.
+    phantoms = content.get("protocol", config["protocol"])["phantom_classes"]
+    protocol = {**config["protocol"], "phantom_classes": phantoms}
+    model = without_pretrained(content["model_config"])
+    config = {**config, "model": model, "protocol": protocol}
     segmenter = build_segmenter(config, len(content["class_names"]))
     weights = content["ema"]["model"] if content["ema"] else content["model"]
-    segmenter.load_state_dict(weights)
+    _load_whole_network(segmenter, weights)
     return Restored(
         segmenter.to(device).eval(),
         content["class_names"],
@@ -318,6 +322,17 @@ def without_pretrained(model: Config) -> Config:
     backbone = {**model["backbone"], "weights": None}
     return {
         **model,
+def _load_whole_network(segmenter: SegmenterModule, weights: dict[str, Tensor]) -> None:
+    """All of a network's tensors; those of a learned loss where they are there and wanted."""
+    result = segmenter.load_state_dict(weights, strict=False)
+    differing = [*result.missing_keys, *result.unexpected_keys]
+    foreign = [name for name in differing if not name.startswith("criterion.")]
+    if foreign:
+        raise CheckpointError(
+            f"the checkpoint does not fit the network it describes: {', '.join(foreign[:4])}"
+        )
+
+
         "backbone": backbone,
         "network": {**model["network"], "backbone": backbone},
     }

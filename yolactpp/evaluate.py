@@ -1,7 +1,8 @@
 """Evaluation without training: `python -m yolactpp.evaluate run=FOLDER [dataset=... protocol=...]`.
 
 The result lies beside the run's own as evaluations/NAME.json; eval.json and the run's identity stay
-as they are.
+as they are. `run=` also takes a checkpoint's file, such as `yolactpp.import_weights` writes, with
+`dataset=...`; then the result lies in a folder that bears the file's name.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from hydra import compose, initialize_config_module
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
@@ -38,13 +40,55 @@ def evaluate(cfg: DictConfig) -> float | None:
         CheckpointError: the checkpoint cannot be read.
     """
     given = resolve(cfg)
-    run = RunDir(Path(given["run"]))
-    config = with_replaced(frozen_settings(run), given)
+    run, frozen, checkpoint = find_settings(Path(given["run"]), given)
+    config = with_replaced(frozen, given)
     check_settings(config)
-    document = evaluate_run(run, config, given["checkpoint"], given["name"] or _chosen_name(given))
+    document = evaluate_run(run, config, checkpoint, given["name"] or _chosen_name(given))
     objective = document["metrics"]["segm"]["AP"]
     log.info("mask AP %s, box AP %s", objective, document["metrics"]["bbox"]["AP"])
     return objective
+
+
+def find_settings(place: Path, given: Config) -> tuple[RunDir, Config, str]:
+    """Where results go, the settings to evaluate under, and which checkpoint.
+
+    A run's folder, or a file among its checkpoints, brings the run's settings. Any other file
+    brings its model and protocol; the rest are the defaults of conf/train.yaml.
+
+    Args:
+        place: value of `run=`.
+        given: settings of the command line.
+
+    Raises:
+        BadInputError: there is no run, or a file alone without a data set.
+        CheckpointError: the file cannot be read.
+    """
+    if not place.is_file():
+        run = RunDir(place)
+        return run, frozen_settings(run), given["checkpoint"]
+    run = RunDir(place.absolute().parent.parent)
+    if run.config.exists():
+        return run, frozen_settings(run), str(place)
+    if given["dataset"] is None:
+        raise BadInputError(f"run={place} is a checkpoint alone: say what to evaluate on, dataset=")
+    return RunDir(place.with_suffix("")), _settings_of_file(place), str(place)
+
+
+def _settings_of_file(path: Path) -> Config:
+    from yolactpp.engine.checkpoint import load_checkpoint
+
+    content = load_checkpoint(path)
+    with initialize_config_module("conf", version_base="1.3"):
+        settings = resolve(compose("train"))
+    missing = [key for key in ("model_config", "class_names", "protocol") if key not in content]
+    if missing:
+        raise BadInputError(f"run={path} is no checkpoint of this project: no {missing[0]}")
+    return {
+        **settings,
+        "model": content["model_config"],
+        "protocol": content["protocol"],
+        "image_size": content["image_size"],
+    }
 
 
 def evaluate_run(run: RunDir, config: Config, checkpoint: str, name: str) -> Config:

@@ -20,7 +20,8 @@ from typing import Any
 
 import yaml
 
-from yolactpp.identity import dataset_fingerprint, folder_name, run_id
+from yolactpp.engine.failures import BadInputError
+from yolactpp.identity import checkpoint_fingerprint, dataset_fingerprint, folder_name, run_id
 from yolactpp.run_dir import CorruptFileError, RunDir, read_json, write_bytes, write_json
 
 # The C one, where PyYAML was built with it, writes the same text several times faster.
@@ -41,9 +42,9 @@ def freeze_run(config: dict[str, Any], overrides: list[str] | None = None) -> Ru
 
     Raises:
         FileNotFoundError: an annotation file, which the identity needs, is missing.
+        BadInputError: there are no weights at `init`.
     """
-    config = _with_absolute_places(config)
-    config["dataset"]["fingerprint"] = dataset_fingerprint(config["dataset"])
+    config = with_fingerprints(_with_absolute_places(config))
     sweep = Path(config["outputs"]) / config["sweep"]["name"]
     run = RunDir(sweep / folder_name(config))
     if run.config.exists():
@@ -62,6 +63,21 @@ def freeze_run(config: dict[str, Any], overrides: list[str] | None = None) -> Ru
     finally:
         shutil.rmtree(prepared.path, ignore_errors=True)
     return run
+
+
+def with_fingerprints(config: dict[str, Any]) -> dict[str, Any]:
+    """The settings with what stands for the content of the files that they name.
+
+    Raises:
+        FileNotFoundError: an annotation file is missing.
+        BadInputError: there are no weights at `init`.
+    """
+    dataset = {**config["dataset"], "fingerprint": dataset_fingerprint(config["dataset"])}
+    config = {**config, "dataset": dataset}
+    if config.get("init") is None:
+        return config
+    path = _starting_checkpoint(Path(config["init"]).expanduser().absolute())
+    return {**config, "init": str(path), "init_fingerprint": checkpoint_fingerprint(path)}
 
 
 def read_config(run: RunDir) -> dict[str, Any]:
@@ -101,6 +117,23 @@ def begin_attempt(run: RunDir, device: str) -> int:
         )
         write_json(run.run, provenance)
     return len(attempts)
+
+
+def _starting_checkpoint(place: Path) -> Path:
+    """The file of `init`: itself, or the last checkpoint of a finished run's folder."""
+    if place.is_file():
+        return place
+    run = RunDir(place)
+    if not run.config.exists():
+        raise BadInputError(f"init={place}: give a checkpoint's file or a finished run's folder")
+    if not run.is_finished():
+        raise BadInputError(
+            f"init={place}: this run is not finished, so its weights may still change; finish it, "
+            f"or name a file in {run.checkpoints}"
+        )
+    if not run.last_checkpoint.exists():
+        raise BadInputError(f"init={place}: {run.last_checkpoint} is missing")
+    return run.last_checkpoint
 
 
 def _with_absolute_places(config: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 # What cannot change a result: where files lie, how the machine is used, what is logged.
 MACHINE_ONLY = frozenset(
-    {"runtime", "logger", "outputs", "sweep", "evaluation", "run", "data_root"}
+    {"runtime", "logger", "outputs", "sweep", "evaluation", "run", "data_root", "init"}
 )
 # Where a data set lies, and the text that says where to get it.
 DATASET_PATHS = frozenset({"root", "cache", "source"})
@@ -23,9 +23,11 @@ def run_id(config: dict[str, Any]) -> str:
     """First 8 hex digits of the SHA-256 over the resolved settings that can change the result.
 
     Editing a default changes the id; the order of keys or overrides does not. The data set enters
-    by its fingerprint, not by its place.
+    by its fingerprint, not by its place, and so do weights to start from.
     """
     settings = {key: value for key, value in config.items() if key not in MACHINE_ONLY}
+    if settings.get("init_fingerprint") is None:
+        settings.pop("init_fingerprint", None)
     dataset = dict(settings.get("dataset") or {})
     for key in DATASET_PATHS:
         dataset.pop(key, None)
@@ -70,6 +72,16 @@ def dataset_fingerprint(dataset: dict[str, Any]) -> str:
             stat = path.stat()
             digest.update(_file_digest(path, stat.st_size, stat.st_mtime_ns))
     return digest.hexdigest()[:16]
+
+
+def checkpoint_fingerprint(path: Path) -> str:
+    """First 16 hex digits of the SHA-256 over a checkpoint's bytes.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    stat = path.stat()
+    return _file_digest(path, stat.st_size, stat.st_mtime_ns).hex()[:16]
 
 
 @lru_cache(maxsize=64)

@@ -7,9 +7,9 @@ import torch
 from tests.test_conf import settings
 from tests.yolactpp.tiny_run import tiny_config
 from yolactpp import build
-from yolactpp.engine.checkpoint import save_checkpoint
+from yolactpp.engine.checkpoint import load_checkpoint, save_checkpoint
 from yolactpp.engine.failures import BadInputError, CheckpointError
-from yolactpp.evaluate import evaluate_run, with_replaced
+from yolactpp.evaluate import evaluate_run, find_settings, with_replaced
 from yolactpp.frozen_run import freeze_run, read_config
 from yolactpp.run_dir import RunDir, read_json
 
@@ -84,3 +84,42 @@ def test_labels_find_their_categories_by_name() -> None:
 def test_one_class_under_another_name_is_taken_for_it() -> None:
     only: Any = Classes(["nucleus"], [7])
     assert build.categories_of_labels(only, ["cell"]) == [7]
+
+
+def test_a_checkpoint_alone_is_evaluated_on_a_data_set(untrained: RunDir, tmp_path: Path) -> None:
+    config = read_config(untrained)
+    content = load_checkpoint(untrained.last_checkpoint)
+    network = {k: v for k, v in content["model"].items() if k.startswith("network.")}
+    content |= {"model": network, "protocol": config["protocol"], "run_id": "imported from a.pth"}
+    save_checkpoint(tmp_path / "imported.pt", content)
+    given = {
+        **{key: config[key] for key in ("dataset", "evaluation", "runtime")},
+        "protocol": None,
+        "checkpoint": "last",
+    }
+    run, frozen, checkpoint = find_settings(tmp_path / "imported.pt", given)
+    assert frozen["model"] == config["model"]
+    assert frozen["image_size"] == 64
+    document = evaluate_run(run, with_replaced(frozen, given), checkpoint, "butts")
+    assert document["run_id"] == "imported from a.pth"
+    assert document == read_json(tmp_path / "imported" / "evaluations" / "butts.json")
+    with pytest.raises(BadInputError, match=r"imported\.pt is a checkpoint alone: .*dataset="):
+        find_settings(tmp_path / "imported.pt", {**given, "dataset": None})
+
+
+def test_a_checkpoint_within_a_run_brings_the_runs_settings(untrained: RunDir) -> None:
+    given = {"dataset": None, "checkpoint": "last"}
+    run, frozen, checkpoint = find_settings(untrained.last_checkpoint, given)
+    assert (run, frozen) == (untrained, read_config(untrained))
+    assert checkpoint == str(untrained.last_checkpoint)
+
+
+def test_phantom_classes_are_the_weights_own(untrained: RunDir) -> None:
+    config = read_config(untrained)
+    content = load_checkpoint(untrained.last_checkpoint)
+    protocol = {**config["protocol"], "phantom_classes": 2}
+    torch.manual_seed(0)
+    content["model"] = build.build_segmenter({**config, "protocol": protocol}, 1).state_dict()
+    save_checkpoint(untrained.last_checkpoint, {**content, "protocol": protocol})
+    restored = build.restore_run(untrained, config, torch.device("cpu"))
+    assert restored.segmenter.network.head.classes.bias.shape[0] % 4 == 0

@@ -8,8 +8,12 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
-# Modules with one output a class; of the mask-IoU net only the last layer can differ.
-_CLASS_OUTPUTS = re.compile(r"(^|\.)(head\.classes|semantic|mask_iou\.layers\.\d+)\.(weight|bias)$")
+# Modules with one output a class; of the mask-IoU net only the last layer can differ. The last
+# three are Mask R-CNN's.
+_CLASS_OUTPUTS = re.compile(
+    r"(^|\.)(head\.classes|semantic|mask_iou\.layers\.\d+|box_predictor\.cls_score"
+    r"|box_predictor\.bbox_pred|mask_predictor\.mask_fcn_logits)\.(weight|bias)$"
+)
 # Weights of loss terms that are learned belong to a loss, not to the network.
 _CRITERION = "criterion."
 
@@ -22,7 +26,7 @@ class LoadReport:
         loaded: taken over.
         reinitialised: class outputs of another number of classes, left as they were made.
         missing: the model has them, the file has not.
-        unused: the file has them, the model has not.
+        unused: weights of loss terms that the model has not.
     """
 
     loaded: list[str] = field(default_factory=list)
@@ -48,8 +52,8 @@ def load_matching(model: nn.Module, state: Mapping[str, Tensor]) -> LoadReport:
         state: names as in `model.state_dict()`.
 
     Raises:
-        ValueError: a tensor that has nothing to do with classes differs in shape or is not there:
-            the weights are of another architecture.
+        ValueError: a tensor that has nothing to do with classes differs in shape, or only one of
+            the two has it: the weights are of another architecture.
     """
     own = model.state_dict()
     report = LoadReport(unused=[name for name in state if name not in own])
@@ -68,11 +72,13 @@ def load_matching(model: nn.Module, state: Mapping[str, Tensor]) -> LoadReport:
                 f"{name} {tuple(state[name].shape)} instead of {tuple(tensor.shape)}"
             )
     lacking = [name for name in report.missing if not name.startswith(_CRITERION)]
-    if other_shape or lacking:
+    foreign = [name for name in report.unused if not name.startswith(_CRITERION)]
+    if other_shape or lacking or foreign:
         raise ValueError(
             f"the weights are of another architecture: {len(other_shape)} tensors of another shape "
-            f"({'; '.join(other_shape[:2])}), {len(lacking)} missing ({', '.join(lacking[:2])}): "
-            "choose the model they were trained with, model=..."
+            f"({'; '.join(other_shape[:2])}), {len(lacking)} missing ({', '.join(lacking[:2])}), "
+            f"{len(foreign)} that the model lacks ({', '.join(foreign[:2])}): choose the model "
+            "they were trained with"
         )
     model.load_state_dict(fitting, strict=False)
     return report
