@@ -25,6 +25,10 @@ ALLOWED = {
     "yolactpp.inference": LEAVES | {"yolactpp.ops"},
     "yolactpp.evaluation": LEAVES | {"yolactpp.ops"},
     "yolactpp.engine": LEAVES | {"yolactpp.evaluation", "yolactpp.inference"},
+    "yolactpp.prediction": LEAVES
+    | {"yolactpp.ops", "yolactpp.data", "yolactpp.evaluation", "yolactpp.engine.failures"},
+    "yolactpp.exporting": LEAVES
+    | {"yolactpp.ops", "yolactpp.data", "yolactpp.model", "yolactpp.inference"},
 }
 
 

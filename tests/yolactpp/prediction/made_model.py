@@ -70,9 +70,9 @@ def spread(network: YolactppNetwork) -> None:
     head = network.head
     for layer, values, wanted in (
         (head.box, outputs.loc_BP4, 1.0),
-        (head.classes, outputs.class_logits_BPC, 3.0),
+        (head.classes, outputs.class_logits_BPC, 1.2),
         (head.coefficients, outputs.coefficients_BPK.clamp(-0.999, 0.999).atanh(), 1.5),
     ):
         layer.weight.mul_(wanted / values.std())
     network.protonet.layers[-2].weight.mul_(2 / outputs.prototypes_BHWK.std())
-    head.classes.bias.view(-1, outputs.class_logits_BPC.shape[2])[:, 0] = 3.0
+    head.classes.bias.view(-1, outputs.class_logits_BPC.shape[2])[:, 0] = 2.0

@@ -200,7 +200,7 @@ def test_twenty_megapixels_cmyk_and_exif(checkpoint: Path, tmp_path: Path) -> No
     Image.fromarray(rgb[:60]).save(folder / "turned.jpg", exif=exif)
     predict(
         settings(
-            checkpoint, f"source={folder}", f"output={tmp_path}/out", "score_threshold=0.9",
+            checkpoint, f"source={folder}", f"output={tmp_path}/out", "score_threshold=0.5",
             "write=[overlay,coco,png,polygons]", "max_detections=10", "batch=2",
         )
     )  # fmt: skip
