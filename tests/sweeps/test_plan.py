@@ -21,7 +21,11 @@ def table3(tmp_path_factory: pytest.TempPathFactory) -> Plan:
 
 @pytest.mark.parametrize(
     ("name", "count"),
-    [("quick", 12), ("table1", 3), pytest.param("table2", 8, marks=pytest.mark.slow)],
+    [
+        pytest.param("quick", 12, marks=pytest.mark.slow),
+        ("table1", 3),
+        pytest.param("table2", 8, marks=pytest.mark.slow),
+    ],
 )
 def test_sweep_files_compose(tmp_path: Path, name: str, count: int) -> None:
     plan = sweeps.plan(name, [f"outputs={tmp_path}"])

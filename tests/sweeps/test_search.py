@@ -48,6 +48,7 @@ def test_workers_share_a_study_that_outlives_them(tmp_path: Path, trained: list[
     assert (tmp_path / "search_alpha_beta" / study.best_trial.user_attrs["run"]).is_dir()
 
 
+@pytest.mark.slow
 def test_trials_that_fall_behind_are_pruned(tmp_path: Path, trained: list[str]) -> None:
     study = work(overrides(tmp_path, 8, prune_after=2))
     pruned = study.get_trials(states=(optuna.trial.TrialState.PRUNED,))
