@@ -1,7 +1,7 @@
 """The batched criterion against the loop version that is its test reference, forward and backward.
 
     python -m benchmarks.criterion [--batch 16] [--objects 10 20] [--threads 2] [--repeats 3]
-        [--clock wall]
+        [--clock wall] [--device cpu]
 
 Random outputs of a network for 550 px images: 57744 priors, 81 classes, 138 px prototypes.
 """
@@ -48,19 +48,21 @@ def random_targets(
     return Targets.from_images(boxes, labels, masks)
 
 
-def random_outputs(batch: int) -> HeadOutputs:
+def random_outputs(batch: int, device: str = "cpu") -> HeadOutputs:
     priors = PriorGrid()([(side, side) for side in LEVELS], STRIDES, SIZE, torch.device("cpu"))
     count = len(priors)
-    return HeadOutputs(
-        loc_BP4=torch.randn(batch, count, 4).requires_grad_(),
-        class_logits_BPC=torch.randn(batch, count, CLASSES).requires_grad_(),
-        coefficients_BPK=torch.randn(batch, count, PROTOTYPES).tanh().requires_grad_(),
-        prototypes_BHWK=torch.rand(
-            batch, PROTOTYPES_SIZE, PROTOTYPES_SIZE, PROTOTYPES
-        ).requires_grad_(),
+    values = HeadOutputs(
+        loc_BP4=torch.randn(batch, count, 4),
+        class_logits_BPC=torch.randn(batch, count, CLASSES),
+        coefficients_BPK=torch.randn(batch, count, PROTOTYPES).tanh(),
+        prototypes_BHWK=torch.rand(batch, PROTOTYPES_SIZE, PROTOTYPES_SIZE, PROTOTYPES),
         priors_P4=priors,
-        semantic_logits_BCHW=torch.randn(batch, CLASSES - 1, LEVELS[0], LEVELS[0]).requires_grad_(),
+        semantic_logits_BCHW=torch.randn(batch, CLASSES - 1, LEVELS[0], LEVELS[0]),
     )
+    on_device = {name: value.to(device) for name, value in vars(values).items()}
+    for name, value in on_device.items():
+        value.requires_grad_(name != "priors_P4")
+    return HeadOutputs(**on_device)
 
 
 def step_s(losses_of: Callable[[], dict[str, Tensor]], clock: Clock) -> tuple[float, float]:
@@ -68,7 +70,10 @@ def step_s(losses_of: Callable[[], dict[str, Tensor]], clock: Clock) -> tuple[fl
     start = clock()
     values = losses_of()
     middle = clock()
-    torch.stack([value for key, value in values.items() if "/" not in key]).sum().backward()
+    total = torch.stack([value for key, value in values.items() if "/" not in key]).sum()
+    total.backward()
+    if total.is_cuda:
+        torch.cuda.synchronize()
     return middle - start, clock() - middle
 
 
@@ -78,13 +83,14 @@ def main() -> None:
     parser.add_argument("--objects", type=int, nargs=2, default=(10, 20))
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
-    targets = random_targets(arguments.batch, *arguments.objects)
-    outputs = random_outputs(arguments.batch)
-    net = MaskIouNet((8, 16, 32, 64, 128), CLASSES - 1)
+    targets = random_targets(arguments.batch, *arguments.objects).to(arguments.device)
+    outputs = random_outputs(arguments.batch, arguments.device)
+    net = MaskIouNet((8, 16, 32, 64, 128), CLASSES - 1).to(arguments.device)
     batched = Criterion(
         mask_loss=losses.single(losses.Bce()),
         box_loss=losses.SmoothL1(),

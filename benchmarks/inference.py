@@ -1,11 +1,12 @@
 """From normalised images to detections with masks, against plain parts, in turns.
 
     python -m benchmarks.inference [--model yolactpp_r101] [--size 550] [--batch 1] [--device cpu]
-        [--threads 2] [--clock wall] [--variants channels_last,fused,bf16]
+        [--threads 2] [--clock wall] [--variants channels_last,channels_last+fused]
 
 The first row is the same network with torchvision's deformable convolution, and detection and masks
 in loops over images, classes and instances (`tests/references`). Random weights: the threshold is
-set so that 200 priors an image are candidates, as with a trained network.
+set so that 200 priors an image are candidates, as with a trained network. A variant is options
+joined by a plus: channels_last, fused (batch norm), bf16, compile, cuda_graphs.
 """
 
 import argparse
@@ -24,8 +25,7 @@ from yolactpp.timed_model import confidence_of_rank
 
 CANDIDATES = 200
 ORIGINAL_SIZE = (480, 640)
-# In the order in which they are applied and printed, each on top of those before it.
-VARIANTS = ("channels_last", "fused", "bf16", "compile", "cuda_graphs")
+VARIANTS = "channels_last,channels_last+fused,channels_last+fused+bf16"
 
 
 def loops(model: YolactPP, images_B3HW: Tensor, threshold: float) -> Callable[[], None]:
@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
-    parser.add_argument("--variants", default="channels_last,fused,bf16")
+    parser.add_argument("--variants", default=VARIANTS)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
@@ -84,12 +84,11 @@ def main() -> None:
     threshold = confidence_of_rank(model.network, images, CANDIDATES)
     model.detector.confidence_threshold = threshold  # type: ignore[attr-defined]
     work = {"torchvision's DCN, loops": loops(model, images, threshold)}
-    wanted = [name for name in VARIANTS if name in args.variants.split(",")]
-    for count in range(len(wanted) + 1):
+    for variant in ["", *args.variants.split(",")]:
         copied = build_model(args.model, args.size, args.classes).to(args.device).eval()
         copied.load_state_dict(model.state_dict())
         copied.detector.confidence_threshold = threshold  # type: ignore[attr-defined]
-        work[" + ".join(["ours", *wanted[:count]])] = ours(copied, images, wanted[:count])
+        work[f"ours {variant}"] = ours(copied, images, variant.split("+"))
     print(f"{args.model}, {args.size} px, batch {args.batch}, {args.threads} threads, {args.clock}")
     print_against_first(seconds_in_turns(work, args.repeats, args.clock), args.batch)
 

@@ -1,11 +1,12 @@
 """A whole training step against plain parts and with each option, in turns.
 
     python -m benchmarks.training_step [--model yolactpp_tiny] [--size 128] [--batch 8]
-        [--device cpu] [--threads 2] [--clock wall] [--variants channels_last,bf16]
+        [--device cpu] [--threads 2] [--clock wall] [--variants channels_last,channels_last+bf16]
 
 Forward, losses, backward, gradient norm and SGD, on made-up images and targets; no data loading.
 The first row is the same network with torchvision's deformable convolution and the criterion in
-loops over images and objects (`tests/references`).
+loops over images and objects (`tests/references`). A variant is options joined by a plus:
+fused_sgd, channels_last, bf16, compile.
 """
 
 import argparse
@@ -21,11 +22,11 @@ from tests.references.criterion import criterion_loops
 from yolactpp.engine.compilation import compile_network
 from yolactpp.engine.distributed import World
 from yolactpp.engine.precision import Precision
-from yolactpp.engine.step import OptimizerStep
+from yolactpp.engine.step import OptimizerStep, StepResult
 from yolactpp.model.yolactpp import YolactPP
 from yolactpp.structures import Targets
 
-VARIANTS = ("fused_sgd", "channels_last", "bf16", "compile")
+VARIANTS = "fused_sgd,channels_last,bf16,channels_last+bf16"
 RATE = 1e-4
 
 
@@ -47,7 +48,7 @@ class PlainModel(nn.Module):
 
 def step_of(
     model: nn.Module, images_B3HW: Tensor, targets: Targets, variants: list[str]
-) -> Callable[[], None]:
+) -> Callable[[], StepResult]:
     """A training step of the engine with options."""
     device = images_B3HW.device
     model = model.train()
@@ -63,10 +64,11 @@ def step_of(
     precision = Precision("bf16" if "bf16" in variants else "fp32", device)
     step = OptimizerStep(model, optimizer, precision, World())
 
-    def once() -> None:
-        step((images_B3HW, targets), 0, 0.0)
+    def once() -> StepResult:
+        result = step((images_B3HW, targets), 0, 0.0)
         if device.type == "cuda":
             torch.cuda.synchronize()
+        return result
 
     return once
 
@@ -82,7 +84,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
-    parser.add_argument("--variants", default="fused_sgd,channels_last,bf16")
+    parser.add_argument("--variants", default=VARIANTS)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
@@ -94,9 +96,8 @@ def main() -> None:
         return build_model(args.model, args.size, args.classes).to(args.device)
 
     work = {"torchvision's DCN, loops": step_of(PlainModel(made()), images, targets, [])}
-    work["ours"] = step_of(made(), images, targets, [])
-    for name in [each for each in VARIANTS if each in args.variants.split(",")]:
-        work[f"ours + {name}"] = step_of(made(), images, targets, [name])
+    for variant in ["", *args.variants.split(",")]:
+        work[f"ours {variant}"] = step_of(made(), images, targets, variant.split("+"))
     print(f"{args.model}, {args.size} px, batch {args.batch}, {args.threads} threads, {args.clock}")
     print_against_first(seconds_in_turns(work, args.repeats, args.clock), args.batch)
 

@@ -94,7 +94,7 @@ def _shared_area(boxes: Tensor, corners: Tensor) -> Tensor:
 
 
 def _in_crowd(crowds: Tensor, priors: Tensor, corners: Tensor) -> Tensor:
-    inside = torch.zeros(len(priors), dtype=torch.bool)
+    inside = torch.zeros(len(priors), dtype=torch.bool, device=priors.device)
     for crowd in crowds:
         share = _shared_area(crowd[None], corners)[0] / priors[:, 2:].prod(1)
         inside |= share > 0.7
@@ -153,7 +153,8 @@ def _mask_losses(
 
 
 def _box_mask(box: Tensor, height: int, width: int) -> Tensor:
-    column, row = torch.arange(width), torch.arange(height)
+    column = torch.arange(width, device=box.device)
+    row = torch.arange(height, device=box.device)
     x = (column >= box[0] * width - 1) & (column < box[2] * width + 1)
     y = (row >= box[1] * height - 1) & (row < box[3] * height + 1)
     return y[:, None] & x
