@@ -31,6 +31,7 @@ COLOURS = (
     (213, 0, 167),
 )
 OPACITY = 0.5
+MIDDLE_LUMA = 110
 # Lines and letters relative to the image's mean side.
 LINE = 1 / 320
 LETTER = 1 / 45
@@ -81,13 +82,21 @@ def _draw_boxes(image_3HW: Tensor, detections: NamedDetections) -> Tensor:
     labels = [f"{name} {score:.2f}" for name, score in zip(detections.names, scores, strict=True)]
     font = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
     order = list(reversed(range(len(labels))))
+    colours = [COLOURS[index % len(COLOURS)] for index in order]
     return draw_bounding_boxes(
         image_3HW,
         detections.boxes_N4.cpu()[order],
         labels=[labels[index] for index in order],
-        colors=[COLOURS[index % len(COLOURS)] for index in order],
+        colors=colours,
+        label_colors=["black" if _luma(colour) > MIDDLE_LUMA else "white" for colour in colours],
         width=max(1, round(mean_side * LINE)),
         font=str(font),
         font_size=max(9, round(mean_side * LETTER)),
         fill_labels=True,
     )
+
+
+def _luma(colour: tuple[int, int, int]) -> float:
+    """Brightness from 0 to 255 by ITU-R BT.601."""
+    red, green, blue = colour
+    return 0.299 * red + 0.587 * green + 0.114 * blue
