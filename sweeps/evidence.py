@@ -142,12 +142,16 @@ def read_predictions(run: RunDir, protocol: Mapping[str, Any]) -> tuple[Records,
 
 
 def validation_set(row: Mapping[str, Any]) -> GroundTruth:
-    """The annotations that a run was evaluated on.
+    """The annotations that a run was evaluated on, of the classes that it knows.
 
     Raises:
         FileNotFoundError: they are not where the run's config says.
     """
-    return load_ground_truth(_dataset_file(row, "dataset.val.annotations"))
+    classes = row.get("dataset.classes")  # a frame holds a list as JSON, and none as None or NaN
+    return load_ground_truth(
+        _dataset_file(row, "dataset.val.annotations"),
+        json.loads(classes) if isinstance(classes, str) else None,
+    )
 
 
 def image_folder(row: Mapping[str, Any]) -> Path:

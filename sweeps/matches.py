@@ -22,6 +22,8 @@ import numpy as np
 from pycocotools import mask as rle_codec
 from pycocotools.coco import COCO
 
+from yolactpp.evaluation.coco import load_annotations
+
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 MAX_DETECTIONS = 100
 TASKS = ("bbox", "segm")
@@ -66,11 +68,14 @@ class GroundTruth:
 
     Args:
         annotations_file: COCO instances JSON.
+        classes: names of the categories that count; None counts all.
     """
 
-    def __init__(self, annotations_file: Path) -> None:
+    def __init__(self, annotations_file: Path, classes: Sequence[str] | None = None) -> None:
+        self.coco = COCO()
+        self.coco.dataset = load_annotations(annotations_file, classes)
         with contextlib.redirect_stdout(io.StringIO()):
-            self.coco = COCO(str(annotations_file))
+            self.coco.createIndex()
         self.annotations_file = annotations_file
         self.image_ids = tuple(sorted(set(self.coco.getImgIds())))
         self.categories = {key: self.coco.cats[key]["name"] for key in sorted(self.coco.cats)}
@@ -97,19 +102,23 @@ class GroundTruth:
 
 
 @lru_cache(maxsize=8)
-def ground_truth(annotations_file: Path, modified_ns: int) -> GroundTruth:
-    """A cached `GroundTruth`; the second argument makes the cache forget a file that changed."""
+def ground_truth(
+    annotations_file: Path, classes: tuple[str, ...] | None, modified_ns: int
+) -> GroundTruth:
+    """A cached `GroundTruth`; the last argument makes the cache forget a file that changed."""
     del modified_ns
-    return GroundTruth(annotations_file)
+    return GroundTruth(annotations_file, classes)
 
 
-def load_ground_truth(annotations_file: Path) -> GroundTruth:
-    """The annotation file, read once for each state of the file.
+def load_ground_truth(annotations_file: Path, classes: Sequence[str] | None = None) -> GroundTruth:
+    """The annotation file narrowed to some classes, read once for each state of the file.
 
     Raises:
         FileNotFoundError: there is no such file.
+        ValueError: a class that the file does not hold.
     """
-    return ground_truth(annotations_file, annotations_file.stat().st_mtime_ns)
+    chosen = None if classes is None else tuple(classes)
+    return ground_truth(annotations_file, chosen, annotations_file.stat().st_mtime_ns)
 
 
 def match(

@@ -242,6 +242,7 @@ def build_evaluator(
         categories_of_labels(dataset, class_names or dataset.class_names),
         config["protocol"],
         evaluation["evaluators"][0],
+        config["dataset"]["classes"],
     )
     loader = eval_loader(
         dataset,
@@ -322,11 +323,6 @@ def restore_run(
     )
 
 
-def without_pretrained(model: Config) -> Config:
-    """A model's settings without its ImageNet weights, where a checkpoint brings all weights."""
-    backbone = {**model["backbone"], "weights": None}
-    return {
-        **model,
 def _load_whole_network(segmenter: SegmenterModule, weights: dict[str, Tensor]) -> None:
     """All of a network's tensors; those of a learned loss where they are there and wanted."""
     result = segmenter.load_state_dict(weights, strict=False)
@@ -338,6 +334,11 @@ def _load_whole_network(segmenter: SegmenterModule, weights: dict[str, Tensor]) 
         )
 
 
+def without_pretrained(model: Config) -> Config:
+    """A model's settings without its ImageNet weights, where a checkpoint brings all weights."""
+    backbone = {**model["backbone"], "weights": None}
+    return {
+        **model,
         "backbone": backbone,
         "network": {**model["network"], "backbone": backbone},
     }

@@ -34,6 +34,7 @@ def evaluation_document(
         bbox_records=evaluation.bbox_records,
         segm_records=evaluation.segm_records,
         protocol=config["protocol"],
+        classes=config["dataset"]["classes"],
         max_detections=config["model"]["detector"]["max_detections"],
         evaluators=settings["evaluators"],
         backend=settings["backend"],

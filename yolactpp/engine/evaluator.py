@@ -52,12 +52,14 @@ class GroundTruth:
         category_ids: category id of each label.
         protocol: the run's protocol settings; see `EvaluationProtocol`.
         evaluator: `coco` or `inhouse`.
+        classes: names of the categories that count; None counts all of the file.
     """
 
     annotations_file: Path
     category_ids: list[int]
     protocol: Mapping[str, Any]
     evaluator: str = "coco"
+    classes: list[str] | None = None
 
 
 class Evaluator:
@@ -134,6 +136,7 @@ class Evaluator:
             segm,
             EvaluationProtocol.from_settings(self.truth.protocol),
             "faster_coco_eval",
+            classes=self.truth.classes,
         )
 
     def _detect(

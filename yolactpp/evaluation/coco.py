@@ -33,6 +33,8 @@ def coco_metrics(
     bbox_records: Sequence[dict[str, Any]],
     segm_records: Sequence[dict[str, Any]],
     backend: Backend = "pycocotools",
+    *,
+    classes: Sequence[str] | None = None,
 ) -> dict[str, Metrics]:
     """COCO's metrics of boxes and masks, as eval.json holds them.
 
@@ -41,6 +43,7 @@ def coco_metrics(
         bbox_records: results with `bbox` and the class score.
         segm_records: results with `segmentation` (RLE) and the mask score.
         backend: which library counts; both give the same numbers (test: test_coco.py).
+        classes: names of the categories that count; None counts all.
 
     Returns:
         {"bbox": M, "segm": M} with M = AP, AP50 ... AP95, AP_small|medium|large, AR1|10|100 as
@@ -49,7 +52,7 @@ def coco_metrics(
     Raises:
         ValueError: an unknown backend; a result for an image the annotation file does not hold.
     """
-    dataset = load_annotations(annotations_file)
+    dataset = load_annotations(annotations_file, classes)
     results: dict[Kind, Sequence[dict[str, Any]]] = {"bbox": bbox_records, "segm": segm_records}
     return {
         kind: summarise(accumulated(dataset, records, kind, backend), dataset["categories"])
@@ -57,12 +60,24 @@ def coco_metrics(
     }
 
 
-def load_annotations(annotations_file: str | Path) -> dict[str, Any]:
+def load_annotations(
+    annotations_file: str | Path, classes: Sequence[str] | None = None
+) -> dict[str, Any]:
     """A COCO annotation file with `iscrowd` and `area` filled in where they are missing.
 
-    A missing area is its mask's number of pixels, as COCO defines it.
+    A missing area is its mask's number of pixels, as COCO defines it. The one place where ground
+    truth is narrowed to a choice of classes: categories and annotations; all images stay.
+
+    Args:
+        annotations_file: ground truth in COCO format.
+        classes: names of the categories to keep; None keeps all.
+
+    Raises:
+        ValueError: a name that the file does not hold.
     """
     dataset = json.loads(Path(annotations_file).read_text(encoding="utf-8"))
+    if classes is not None:
+        dataset = _only_classes(dataset, classes, annotations_file)
     sizes = {image["id"]: (image["height"], image["width"]) for image in dataset["images"]}
     for annotation in dataset["annotations"]:
         annotation.setdefault("iscrowd", 0)
@@ -129,6 +144,21 @@ def summarise(arrays: dict[str, NDArray[np.float64]], categories: list[dict]) ->
         for index, category in enumerate(ordered)
     }
     return metrics
+
+
+def _only_classes(
+    dataset: dict[str, Any], classes: Sequence[str], annotations_file: str | Path
+) -> dict[str, Any]:
+    categories = [each for each in dataset["categories"] if each["name"] in classes]
+    names = {each["name"] for each in dataset["categories"]}
+    if missing := [name for name in classes if name not in names]:
+        raise ValueError(
+            f"classes {', '.join(missing)} are not in {annotations_file}, which holds "
+            f"{', '.join(sorted(names))}"
+        )
+    kept = {each["id"] for each in categories}
+    annotations = [each for each in dataset["annotations"] if each["category_id"] in kept]
+    return {**dataset, "categories": categories, "annotations": annotations}
 
 
 def _evaluation(

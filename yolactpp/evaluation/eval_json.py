@@ -27,6 +27,7 @@ def build_evaluation(
     bbox_records: Records,
     segm_records: Records,
     protocol: Mapping[str, Any],
+    classes: Sequence[str] | None = None,
     max_detections: int = 100,
     evaluators: Sequence[str] = ("coco",),
     backend: Backend = "pycocotools",
@@ -46,6 +47,7 @@ def build_evaluation(
         annotations_file: ground truth in COCO format.
         bbox_records, segm_records: what predictions/bbox.json and segm.json hold.
         protocol: the protocol's settings; all are copied into the result.
+        classes: names of the categories that count; None counts all of the file.
         max_detections: the detector's limit.
         evaluators: `coco`, `inhouse`.
         backend: which library counts COCO's metrics.
@@ -59,10 +61,12 @@ def build_evaluation(
         raise ValueError("evaluators=[]: name at least one of coco, inhouse")
     settings = EvaluationProtocol.from_settings(protocol)
     by_evaluator = {
-        name: evaluate_with(name, annotations_file, bbox_records, segm_records, settings, backend)
+        name: evaluate_with(
+            name, annotations_file, bbox_records, segm_records, settings, backend, classes=classes
+        )
         for name in evaluators
     }
-    truth = load_annotations(annotations_file)
+    truth = load_annotations(annotations_file, classes)
     evaluation: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "run_id": run_id,

@@ -71,6 +71,7 @@ def inhouse_metrics(
     *,
     min_box_side: float = MIN_BOX_SIDE,
     keep_empty_images: bool = False,
+    classes: Sequence[str] | None = None,
 ) -> dict[str, Metrics]:
     """The original's metrics from stored predictions, in the form of COCO's.
 
@@ -82,8 +83,9 @@ def inhouse_metrics(
         bbox_records, segm_records: stored predictions of the same detections, in one order.
         min_box_side: difference 4; 0 keeps all objects.
         keep_empty_images: True takes difference 5 back.
+        classes: names of the categories that count; None counts all.
     """
-    dataset = load_annotations(annotations_file)
+    dataset = load_annotations(annotations_file, classes)
     names = {category["id"]: category["name"] for category in dataset["categories"]}
     tallies = inhouse_tallies(
         load_instances(dataset, bbox_records, segm_records),

@@ -36,6 +36,8 @@ def evaluate_stored(
     segm_records: Records,
     protocol_settings: Mapping[str, Any],
     backend: Backend = "pycocotools",
+    *,
+    classes: Sequence[str] | None = None,
 ) -> dict[str, Metrics]:
     """Metrics of stored predictions as a protocol reads them.
 
@@ -44,6 +46,7 @@ def evaluate_stored(
         bbox_records, segm_records: contents of predictions/bbox.json and segm.json.
         protocol_settings: a protocol's keys, e.g. the `protocol` part of a run's config.yaml.
         backend: which library counts COCO's metrics.
+        classes: names of the categories that count, `dataset.classes` of a run; None counts all.
 
     Returns:
         {"bbox": M, "segm": M} by the protocol's `table_evaluator`.
@@ -53,7 +56,13 @@ def evaluate_stored(
     """
     protocol = EvaluationProtocol.from_settings(protocol_settings)
     return evaluate_with(
-        protocol.table_evaluator, annotations_file, bbox_records, segm_records, protocol, backend
+        protocol.table_evaluator,
+        annotations_file,
+        bbox_records,
+        segm_records,
+        protocol,
+        backend,
+        classes=classes,
     )
 
 
@@ -64,19 +73,22 @@ def evaluate_with(
     segm_records: Records,
     protocol: EvaluationProtocol,
     backend: Backend = "pycocotools",
+    *,
+    classes: Sequence[str] | None = None,
 ) -> dict[str, Metrics]:
     """Metrics by a named evaluator; score threshold and whole-pixel boxes act on both."""
     if evaluator not in EVALUATORS:
         raise ValueError(f"evaluator={evaluator!r}: choose one of {', '.join(EVALUATORS)}")
     bbox_records, segm_records = as_read(bbox_records, segm_records, protocol)
     if evaluator == "coco":
-        return coco_metrics(annotations_file, bbox_records, segm_records, backend)
+        return coco_metrics(annotations_file, bbox_records, segm_records, backend, classes=classes)
     return inhouse_metrics(
         annotations_file,
         bbox_records,
         segm_records,
         min_box_side=protocol.min_box_side,
         keep_empty_images=protocol.keep_empty_images,
+        classes=classes,
     )
 
 
