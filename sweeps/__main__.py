@@ -42,13 +42,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(prog="python -m sweeps", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for verb, module in VERBS.items():
-        subparser = verbs.add_parser(verb, help=HELP[verb])
-        if arguments and arguments[0] == verb:
-            importlib.import_module(module).add_arguments(subparser)
-    args = parser.parse_args(arguments)
+    subparsers = {verb: verbs.add_parser(verb, help=HELP[verb]) for verb in VERBS}
+    if not arguments or arguments[0] not in VERBS:
+        parser.parse_args(arguments)
+    verb = importlib.import_module(VERBS[arguments[0]])
+    verb.add_arguments(subparsers[arguments[0]])
+    # Overrides may stand on both sides of a flag: retry FOLDER --only timeout timeout_min=600.
+    args = subparsers[arguments[0]].parse_intermixed_args(arguments[1:])
     try:
-        return int(importlib.import_module(VERBS[args.verb]).run(args))
+        return int(verb.run(args))
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader, `| head`, has seen enough
@@ -57,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, RuntimeError) as error:
         if os.environ.get("YOLACTPP_TRACEBACK"):
             traceback.print_exc()
-        print(f"sweeps {args.verb}: {error}", file=sys.stderr)
+        print(f"sweeps {arguments[0]}: {error}", file=sys.stderr)
         return 2
 
 
