@@ -23,7 +23,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("conf", "losses", "yolactpp", "sweeps", "hydra_plugins", "docs", "tests/losses", "tests/data/nuclei")
+PACKAGES = (
+    "conf",
+    "losses",
+    "yolactpp",
+    "sweeps",
+    "hydra_plugins",
+    "docs",
+    "tests/losses",
+    "tests/data/nuclei",
+)
 FILES = ("pyproject.toml", "tests/golden.py", "tests/pages.py")
 # Keys of conf/ that are made tiny in the copy, so that a page can show real commands.
 TINY = {
