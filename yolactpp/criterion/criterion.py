@@ -66,9 +66,10 @@ class Criterion(nn.Module):
         positive_iou, negative_iou, crowd_overlap: see `matching.match`.
         masks_to_train: positives of an image that train masks at most; more are drawn from.
         smallest_mask_iou_area: masks of at most this many prototype pixels do not train mask IoU.
-        detach_mask_iou_input, mask_iou_before_relu, mask_iou_normalised_by_samples,
-        normalise_globally, semantic_ignores_crowds, draw_masks_by_permutation,
-        rescale_first_of_pair: the protocol's keys.
+        detach_mask_iou_input, mask_iou_before_relu, mask_iou_normalised_by_samples: the
+            protocol's keys, as are the next four.
+        normalise_globally, semantic_ignores_crowds, draw_masks_by_permutation: see there.
+        rescale_first_of_pair: see there.
         reduce_sum: sums a tensor over all ranks.
         static_shapes: no tensor's shape hangs on a value, so that a GPU is never waited for; None
             means on CUDA only.
