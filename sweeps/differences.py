@@ -10,6 +10,8 @@ from yolactpp.identity import DATASET_PATHS, MACHINE_ONLY
 
 LOSS_COLUMNS = frozenset({"loss.name", "loss.alpha", "loss.beta"})
 EXPLAINED_BY = {"loss": ("loss", "alpha", "beta"), "batch_size": ("batch_size",)}
+# A model family brings class and box losses of its own: its name explains them.
+BROUGHT_BY_MODEL = frozenset({"class_loss.name", "box_loss.name"})
 ALWAYS_SHOWN = frozenset({"schedule.iterations", "schedule.lr"})
 # Columns of a frame that are about the run, not settings of it.
 ABOUT_RUN = frozenset({"folder", "name", "run_id", "setting", "state", "reason"})
@@ -34,6 +36,12 @@ def differing_columns(settings: pd.DataFrame, keys: Sequence[str]) -> list[str]:
         for section, columns in sections.items()
         if f"{section}.name" in columns and _varies(settings[f"{section}.name"])
     ]
+    if "model.name" in names:
+        names = [
+            name
+            for name in names
+            if name not in BROUGHT_BY_MODEL or _varies_within(settings, name, ["model.name"])
+        ]
     found = [*names]
     if "batch_size" not in keys and _varies(settings["batch_size"]):
         found.append("batch_size")

@@ -102,7 +102,12 @@ def families(tmp_path: Path) -> Path:
     for model, base in (("yolactpp_tiny", 0.5), ("maskrcnn_tiny", 0.3)):
         for step, loss in enumerate(("bce", "dice", "label_smoothing_bce")):
             for seed in (0, 1):
-                config = config_of(loss, seed=seed, model={"name": model, "width": len(model)})
+                config = config_of(
+                    loss,
+                    seed=seed,
+                    model={"name": model, "width": len(model)},
+                    class_loss={"name": f"of_{model}", "gamma": base},
+                )
                 make_run(folder / f"{model}{loss}{seed}", config, base + step / 10 + seed / 100)
     return folder
 
@@ -110,6 +115,7 @@ def families(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", ["table2", "readme", "swept"])
 def test_families_share_a_table_and_no_row(families: Path, name: str) -> None:
     rows = records(tables_of(families)[name])
+    assert not [key for key in rows[0] if key.startswith("class_loss")]
     assert {(row["model"], row["loss"], row["mAP"], row["n"]) for row in rows} == {
         ("yolactpp_tiny", "bce", "50.50", "2"),
         ("yolactpp_tiny", "dice", "60.50", "2"),
@@ -117,6 +123,19 @@ def test_families_share_a_table_and_no_row(families: Path, name: str) -> None:
         ("maskrcnn_tiny", "bce", "30.50", "2"),
         ("maskrcnn_tiny", "dice", "40.50", "2"),
         ("maskrcnn_tiny", "label_smoothing_bce", "50.50", "2"),
+    }
+
+
+def test_a_class_loss_that_the_model_does_not_explain_is_shown(families: Path) -> None:
+    config = config_of(
+        model={"name": "yolactpp_tiny", "width": 13}, class_loss={"name": "focal", "gamma": 2.0}
+    )
+    make_run(families / "focal", config, 0.9)
+    rows = records(tables_of(families)["table2"])
+    assert {(row["model"], row["class_loss"]) for row in rows if row["loss"] == "bce"} == {
+        ("yolactpp_tiny", "of_yolactpp_tiny"),
+        ("yolactpp_tiny", "focal"),
+        ("maskrcnn_tiny", "of_maskrcnn_tiny"),
     }
 
 
