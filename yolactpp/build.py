@@ -34,6 +34,7 @@ from yolactpp.engine.failures import BadInputError, CheckpointError
 from yolactpp.engine.history import MetricWriter
 from yolactpp.engine.precision import Precision
 from yolactpp.engine.trainer import Cadence
+from yolactpp.identity import dataset_root
 from yolactpp.run_dir import RunDir
 
 log = logging.getLogger(__name__)
@@ -86,8 +87,9 @@ def provide_dataset(config: Config) -> Config:
     dataset = config["dataset"]
     if dataset.get("generator") is None:
         return config
-    folder = ensure_dataset(dataset["root"], make(dataset["generator"]))
-    return {**config, "dataset": {**dataset, "root": str(folder)}}
+    root = dataset_root(dataset)
+    ensure_dataset(root, make(dataset["generator"]))
+    return {**config, "dataset": {**dataset, "root": root}}
 
 
 def check_dataset_of(config: Config) -> None:

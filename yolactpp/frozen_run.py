@@ -21,7 +21,13 @@ from typing import Any
 import yaml
 
 from yolactpp.engine.failures import BadInputError
-from yolactpp.identity import checkpoint_fingerprint, dataset_fingerprint, folder_name, run_id
+from yolactpp.identity import (
+    checkpoint_fingerprint,
+    dataset_fingerprint,
+    dataset_root,
+    folder_name,
+    run_id,
+)
 from yolactpp.run_dir import CorruptFileError, RunDir, read_json, write_bytes, write_json
 
 # The C one, where PyYAML was built with it, writes the same text several times faster.
@@ -138,7 +144,7 @@ def _starting_checkpoint(place: Path) -> Path:
 
 def _with_absolute_places(config: dict[str, Any]) -> dict[str, Any]:
     dataset = dict(config["dataset"])
-    dataset["root"] = str(Path(dataset["root"]).expanduser().absolute())
+    dataset["root"] = str(Path(dataset_root(dataset)).expanduser().absolute())
     places = {
         key: str(Path(config[key]).expanduser().absolute()) for key in ("outputs", "data_root")
     }

@@ -74,6 +74,19 @@ def dataset_fingerprint(dataset: dict[str, Any]) -> str:
     return digest.hexdigest()[:16]
 
 
+def dataset_root(dataset: dict[str, Any]) -> str:
+    """Where a data set lies: `root`, or for a generated one `root-FINGERPRINT`.
+
+    Decided by the settings alone, so that sets of other settings never share a folder and a frozen
+    config names the folder before it is made. A root that bears the fingerprint stays as it is.
+    """
+    root = str(dataset["root"])
+    if dataset.get("generator") is None:
+        return root
+    ending = f"-{dataset_fingerprint(dataset)[:8]}"
+    return root if root.endswith(ending) else root + ending
+
+
 def checkpoint_fingerprint(path: Path) -> str:
     """First 16 hex digits of the SHA-256 over a checkpoint's bytes.
 

@@ -38,8 +38,10 @@ def test_places_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(tmp_path)
     config = read_config(freeze_run(config_in(tmp_path, outputs="outputs")))
     assert config["outputs"] == str(tmp_path / "outputs")
-    assert config["dataset"]["root"] == str(tmp_path / "data" / "made")
-    assert config["dataset"]["fingerprint"] is not None
+    fingerprint = config["dataset"]["fingerprint"]
+    assert config["dataset"]["root"] == str(tmp_path / "data" / f"made-{fingerprint[:8]}")
+    again = read_config(freeze_run({**config, "seed": 1}))
+    assert again["dataset"]["root"] == config["dataset"]["root"]
 
 
 def test_other_settings_are_another_run(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from yolactpp.identity import dataset_fingerprint, folder_name, run_id, run_name
+from yolactpp.identity import dataset_fingerprint, dataset_root, folder_name, run_id, run_name
 
 CONFIG: dict[str, Any] = {
     "seed": 0,
@@ -100,3 +100,12 @@ def test_a_generated_set_is_its_generators_settings() -> None:
     first = dataset_fingerprint({"root": "a", "generator": generator})
     assert dataset_fingerprint({"root": "b", "generator": dict(generator)}) == first
     assert dataset_fingerprint({"root": "a", "generator": generator | {"seed": 1}}) != first
+
+
+def test_a_generated_set_lies_in_a_folder_of_its_settings() -> None:
+    generated = {"root": "data/butts", "generator": {"seed": 0}}
+    root = dataset_root(generated)
+    assert root == f"data/butts-{dataset_fingerprint(generated)[:8]}"
+    assert dataset_root({**generated, "root": root}) == root
+    assert dataset_root({**generated, "generator": {"seed": 1}}) != root
+    assert dataset_root({"root": "data/nuclei", "generator": None}) == "data/nuclei"

@@ -10,7 +10,7 @@ import torch
 
 from tests.yolactpp.tiny_run import tiny_config
 from yolactpp.engine.failures import BadInputError
-from yolactpp.frozen_run import freeze_run
+from yolactpp.frozen_run import freeze_run, read_config
 from yolactpp.run_dir import RunDir, read_json, read_jsonl
 from yolactpp.train import freeze, train_run
 
@@ -34,7 +34,7 @@ def test_a_run_leaves_the_files_of_the_house(finished: RunDir) -> None:
     assert (status["state"], status["iteration"], status["total"]) == ("finished", 12, 12)
     assert status["effective"] == {
         "batch_size": 2,
-        "lr": 0.01,
+        "lr": read_config(finished)["schedule"]["lr"],
         "iterations": 12,
         "images_seen": 24,
     }
@@ -50,7 +50,8 @@ def test_eval_json_agrees_with_pycocotools_by_hand(finished: RunDir) -> None:
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
-    root = finished.path.parents[2] / "data" / "synthetic_butts"
+    root = Path(read_config(finished)["dataset"]["root"])
+    assert root.parent == finished.path.parents[2] / "data"
     metrics = read_json(finished.evaluation)["metrics"]
     for kind, path in (("bbox", finished.bbox_predictions), ("segm", finished.segm_predictions)):
         truth = COCO(root / "val" / "coco_annotations.json")

@@ -2,14 +2,12 @@
 
 Makers take turns through a lock on a file beside the folder (the system frees it when its holder
 dies), write into a temporary folder and rename it at the end. A folder whose marker file holds the
-generator's settings is complete.
+generator's settings is complete. Which folder that is, `yolactpp.identity.dataset_root` decides.
 """
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import json
 import logging
 import shutil
 from collections.abc import Iterator
@@ -17,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from yolactpp.data.annotation_file import DatasetError
 from yolactpp.run_dir import CorruptFileError, read_json, write_json
 
 MARKER = "generator.json"
@@ -37,32 +36,35 @@ class Generator(Protocol):
 
 
 def ensure_dataset(root: str | Path, generator: Generator) -> Path:
-    """The folder that holds the generator's data set, made now if it is not there yet.
+    """The folder `root` with the generator's data set in it, made now if it is not there yet.
 
-    That is `root` itself, or `root-HASH` where `root` already holds something else, such as the
-    same generator's data set with other settings. Safe when several processes call it together.
+    Safe when several processes call it together.
+
+    Raises:
+        DatasetError: the folder holds something else, which is left alone.
     """
     root = Path(root)
-    for folder in (root, _sibling(root, generator.settings())):
-        if _holds(folder, generator.settings()):
-            return folder
+    if _holds(root, generator.settings()):
+        return root
     root.parent.mkdir(parents=True, exist_ok=True)
     with _lock(root.with_name(f".{root.name}.lock")):
-        folder = _sibling(root, generator.settings()) if root.exists() else root
-        for candidate in (root, folder):
-            if _holds(candidate, generator.settings()):
-                return candidate
-        log.info("making the data set %s", folder)
-        _make(folder, generator)
-    return folder
+        if _holds(root, generator.settings()):
+            return root
+        if root.exists():
+            raise DatasetError(
+                f"{root} holds something else than the data set of these settings: move it away, "
+                "or set dataset.root"
+            )
+        log.info("making the data set %s", root)
+        _make(root, generator)
+    return root
 
 
 def _make(folder: Path, generator: Generator) -> None:
     """Into a temporary folder first; one that a killed maker left is removed."""
     temporary = folder.with_name(f".{folder.name}.part")
-    for leftover in (temporary, folder):
-        if leftover.exists():
-            shutil.rmtree(leftover)
+    if temporary.exists():
+        shutil.rmtree(temporary)
     temporary.mkdir()
     try:
         generator.make(temporary)
@@ -71,11 +73,6 @@ def _make(folder: Path, generator: Generator) -> None:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-
-
-def _sibling(root: Path, settings: dict[str, Any]) -> Path:
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-    return root.with_name(f"{root.name}-{digest[:8]}")
 
 
 def _holds(folder: Path, settings: dict[str, Any]) -> bool:

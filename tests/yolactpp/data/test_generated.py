@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from yolactpp.data.annotation_file import DatasetError
 from yolactpp.data.generated import ensure_dataset
 
 
@@ -50,24 +51,19 @@ def test_made_once(tmp_path):
     assert {path.name for path in root.iterdir()} == {"first", "second", "generator.json"}
 
 
-def test_other_settings_go_beside(tmp_path):
+def test_another_content_is_left_alone(tmp_path):
     root = tmp_path / "set"
     ensure_dataset(root, Slow(tmp_path))
-    other = ensure_dataset(root, Slow(tmp_path, seed=1))
-    assert other != root
-    assert other.name.startswith("set-")
-    assert ensure_dataset(root, Slow(tmp_path, seed=1)) == other
-    assert ensure_dataset(root, Slow(tmp_path)) == root
-    assert Slow(tmp_path).makings() == 2
-
-
-def test_foreign_folder_is_left_alone(tmp_path):
-    root = tmp_path / "set"
-    root.mkdir()
-    (root / "mine").write_text("precious")
-    made = ensure_dataset(root, Slow(tmp_path))
-    assert made != root
-    assert [path.name for path in root.iterdir()] == ["mine"]
+    with pytest.raises(DatasetError, match=r"set holds something else .*move it away"):
+        ensure_dataset(root, Slow(tmp_path, seed=1))
+    assert json.loads((root / "generator.json").read_text()) == {"seed": 0}
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "mine").write_text("precious")
+    with pytest.raises(DatasetError, match=r"foreign holds something else"):
+        ensure_dataset(foreign, Slow(tmp_path))
+    assert [path.name for path in foreign.iterdir()] == ["mine"]
+    assert Slow(tmp_path).makings() == 1
 
 
 def test_failing_maker_leaves_nothing(tmp_path):
