@@ -33,7 +33,7 @@ def run_id(config: dict[str, Any]) -> str:
         dataset.pop(key, None)
     dataset.setdefault("fingerprint", None)
     settings["dataset"] = dataset
-    canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"), allow_nan=True)
+    canonical = json.dumps(_whole_as_int(settings), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:8]
 
 
@@ -65,7 +65,8 @@ def dataset_fingerprint(dataset: dict[str, Any]) -> str:
     """
     digest = hashlib.sha256()
     if dataset.get("generator") is not None:
-        digest.update(json.dumps(dataset["generator"], sort_keys=True).encode())
+        generator = _whole_as_int(dataset["generator"])
+        digest.update(json.dumps(generator, sort_keys=True).encode())
     else:
         for split in ("train", "val"):
             path = Path(dataset["root"]) / dataset[split]["annotations"]
@@ -102,3 +103,12 @@ def _file_digest(path: Path, _size: int, _modified_ns: int) -> bytes:
     """Size and time of change are arguments so that the cache forgets a file that changed."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
+
+
+def _whole_as_int(value: Any) -> Any:
+    """`1.0` as `1`: what was typed as the one must not differ from what was typed as the other."""
+    if isinstance(value, dict):
+        return {key: _whole_as_int(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_whole_as_int(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -68,6 +68,13 @@ def test_what_can_change_a_result_changes_the_id(path: str, value: Any) -> None:
     assert run_id(changed(path, value)) != run_id(CONFIG)
 
 
+def test_a_whole_number_is_the_same_however_it_is_written() -> None:
+    first = changed("loss", {"name": "mse_bce", "alpha": 1, "delta": [2]})
+    second = changed("loss", {"name": "mse_bce", "alpha": 1.0, "delta": [2.0]})
+    assert run_id(first) == run_id(second)
+    assert run_id(changed("loss", {"name": "mse_bce", "alpha": 1.5, "delta": [2]})) != run_id(first)
+
+
 def test_names_read_well() -> None:
     assert run_name(CONFIG) == "bce-b16-s0"
     hybrid = {"name": "mse_bce", "alpha": 0.5, "beta": 1.0, "first": {"name": "mse"}}
