@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from docs.hooks.mathml import on_page_content
+from sweeps.published_check import check_published
+from sweeps.verdicts import Verdict
 from tests.pages import ROOT, blocks_of, copy_project, follow
 
 FORMULA = re.compile(r"\$\$(.+?)\$\$", re.DOTALL)
@@ -91,7 +94,7 @@ def test_the_tutorial(tmp_path: Path) -> None:
     assert "Table II" in printed
     assert "dice" in (tmp_path / "tables" / "table2.tex").read_text()
     assert (runs / "report.html").stat().st_size > 10_000
-    (found,) = runs.glob("dice-b8-s0-*/predicted/images/segm.json")
+    (found,) = runs.glob("dice-b8-s0-*/predicted/images/coco/segm.json")
     assert isinstance(json.loads(found.read_text()), list)
 
 
@@ -120,3 +123,25 @@ def test_adding_a_model_family(tmp_path: Path) -> None:
     follow(ROOT / "docs" / "adding_a_model_family.md", tmp_path)
     (result,) = (tmp_path / "outputs" / "runs").glob("*/eval.json")
     assert json.loads(result.read_text())["metrics"]["segm"]["AP"] is not None
+
+
+def test_the_survey_page_has_the_published_figures() -> None:
+    page = (ROOT / "docs" / "survey_reread.md").read_text(encoding="utf-8").replace("−", "-")
+    for table in ("table1", "table2", "table3"):
+        with (ROOT / "sweeps" / "published" / f"{table}.csv").open(encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if row.get("task") != "Detection"]
+        assert all(row["mAP"] in page for row in rows)
+    check = check_published()
+    told = check.rows[check.rows["verdict"] != Verdict.UNDECIDED]
+    assert list(told["loss"]) == ["Dice"]
+    for figure in (
+        f"spread by {check.noise.spread:.2f} points",
+        f"{check.noise.deviation:.2f} (95 % interval",
+        f"{check.noise.deviation_low:.1f} to {check.noise.deviation_high:.1f})",
+        f"differ by {check.noise.least_real:.1f} points",
+        f"must be {check.noise.detectable:.1f} points",
+        f"{check.claimed_gain:+.2f} against",
+        f"{check.fair_gain:+.2f} against",
+        f"Of {len(check.rows)} rows one can be told apart",
+    ):
+        assert figure in " ".join(page.split()), figure

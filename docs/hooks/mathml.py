@@ -14,7 +14,7 @@ _MARKED = re.compile(
     r'<(?P<tag>span|div) class="arithmatex">\\[(\[](?P<tex>.*?)\\[)\]]</(?P=tag)>', re.DOTALL
 )
 # A word as one text, not as letters that are read one by one.
-_WORD = re.compile(r"\\mathrm\{([^{}]*)\}")
+_WORD = re.compile(r"\\(?:mathrm|operatorname)\{([^{}]*)\}")
 
 
 def on_page_content(content: str, **_: object) -> str:
