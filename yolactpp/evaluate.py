@@ -104,7 +104,7 @@ def evaluate_run(run: RunDir, config: Config, checkpoint: str, name: str) -> Con
     from yolactpp.engine.distributed import World, choose_device
     from yolactpp.engine.precision import Precision
     from yolactpp.results import evaluation_document, write_records
-    from yolactpp.training import bad_input
+    from yolactpp.training import bad_data, bad_input
 
     with bad_input():
         device = choose_device(config["runtime"]["device"])
@@ -118,7 +118,8 @@ def evaluate_run(run: RunDir, config: Config, checkpoint: str, name: str) -> Con
             Precision(config["precision"], device),
             class_names=restored.class_names,
         )
-    evaluation = evaluator(restored.segmenter)
+    with bad_data():
+        evaluation = evaluator(restored.segmenter)
     assert evaluation is not None
     document = evaluation_document(
         config,

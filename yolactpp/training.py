@@ -13,7 +13,9 @@ import torch
 from torch import nn
 
 from yolactpp import build
+from yolactpp.data.annotation_file import DatasetError
 from yolactpp.data.coco import CocoDataset
+from yolactpp.data.image_file import ImageError
 from yolactpp.engine.compilation import compile_network
 from yolactpp.engine.distributed import World, choose_device, joined_world, sum_over_ranks
 from yolactpp.engine.ema import ExponentialMovingAverage
@@ -23,6 +25,7 @@ from yolactpp.engine.history import History
 from yolactpp.engine.model_card import write_model_card
 from yolactpp.engine.precision import Precision
 from yolactpp.engine.progress import SilentProgress, choose_progress
+from yolactpp.engine.rank_failure import forget_failure, leave_failure, left_failure
 from yolactpp.engine.run_lock import RunLock
 from yolactpp.engine.run_log import log_to_file
 from yolactpp.engine.schedule import Schedule
@@ -105,7 +108,8 @@ def _train(place: Place, config: Config, on_validation: OnValidation | None) -> 
     try:
         with StopSignals(trainer.request_stop) as signals:
             try:
-                evaluation = trainer.run()
+                with bad_data():
+                    evaluation = trainer.run()
             except RunStopped as stop:
                 if place.status is not None:
                     place.status.set_state(
@@ -215,6 +219,17 @@ def bad_input() -> Iterator[None]:
         raise BadInputError(str(error)) from error
 
 
+@contextmanager
+def bad_data() -> Iterator[None]:
+    """A file that turns out to be unusable in the middle of a run is a fault of the data."""
+    try:
+        yield
+    except (DatasetError, ImageError) as error:
+        # A data-loading process puts its traceback before the message.
+        message = str(error).rpartition(f"{type(error).__name__}: ")[2].strip()
+        raise BadInputError(message) from error
+
+
 def _build_segmenter(place: Place, config: Config, dataset: CocoDataset) -> build.SegmenterModule:
     sums = sum_over_ranks if place.world.size > 1 else None
     if config.get("init") is not None:
@@ -285,6 +300,8 @@ def _finish(
 def _held(run: RunDir, world: World) -> Iterator[None]:
     """Rank 0 holds the run's folder; the others go on once it does."""
     with RunLock(run.path) if world.is_main else nullcontext():
+        if world.is_main:
+            forget_failure(run)
         world.broadcast(None)
         yield
 
@@ -302,8 +319,19 @@ def _truthful_status(place: Place) -> Iterator[None]:
     except Exception as error:
         if not isinstance(error, BadInputError | NonFiniteError):
             log.debug("failed", exc_info=True)
-        _set_state(place, State.FAILED, reason_of(error), f"{type(error).__name__}: {error}")
+        _set_failed(place, error)
         raise
+
+
+def _set_failed(place: Place, error: Exception) -> None:
+    """Why the run failed: where this rank only lost another one, that one's error."""
+    reason, message = reason_of(error), f"{type(error).__name__}: {error}"
+    if not place.world.is_main:
+        leave_failure(place.run, place.world.rank, reason, message)
+    elif isinstance(error, RuntimeError) and reason == "error":
+        reason, message = left_failure(place.run) or (reason, message)
+        log.error("%s", message)
+    _set_state(place, State.FAILED, reason, message)
 
 
 def _set_state(place: Place, state: State, reason: str, message: str) -> None:

@@ -134,3 +134,22 @@ def test_a_faulty_data_set_is_refused_and_the_state_says_so(tmp_path: Path) -> N
     status = read_json(run.status)
     assert (status["state"], status["reason"]) == ("failed", "error")
     assert "findings" in status["message"]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_image_unreadable_in_the_middle_of_a_run_is_bad_input(
+    tmp_path: Path, workers: int
+) -> None:
+    from yolactpp.build import provide_dataset
+
+    config = provide_dataset(tiny_config(tmp_path, f"runtime.workers={workers}"))
+    images = Path(config["dataset"]["root"]) / "train" / "images"
+    for image in images.iterdir():  # the check of the data set decodes none
+        image.write_bytes(image.read_bytes()[:-200])
+    run = freeze_run(config)
+    with pytest.raises(BadInputError, match=r"^/\S+: cut off after \d+ bytes; copy the file again"):
+        train_run(run.path)
+    status = read_json(run.status)
+    assert (status["state"], status["reason"]) == ("failed", "error")
+    assert "cut off" in status["message"]
+    assert "Traceback" not in status["message"]
