@@ -15,7 +15,15 @@ from yolactpp.run_dir import RunDir, read_json, write_bytes
 Config = dict[str, Any]
 CODE_LICENCE = "Apache-2.0"
 METRICS = ("AP", "AP50", "AP75", "AP95", "AP_small", "AP_medium", "AP_large", "AR100")
-SCHEDULE_KEYS = ("iterations", "lr", "warmup_iterations", "lr_steps", "momentum", "weight_decay")
+SCHEDULE_KEYS = (
+    "iterations",
+    "lr",
+    "warmup_iterations",
+    "lr_steps",
+    "momentum",
+    "weight_decay",
+    "rescale_with_batch",
+)
 
 
 def write_model_card(run: RunDir, config: Config, document: dict[str, Any]) -> None:

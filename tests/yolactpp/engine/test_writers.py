@@ -35,7 +35,8 @@ def folder(tmp_path: Path) -> Path:
 
 def log_two_steps(writer: Any) -> None:
     for iteration in (1, 2):
-        writer.write({"iteration": iteration, "total": 10.0 / iteration, "note": "text"})
+        losses = {"total": 10.0 / iteration, "mask": 4.0, "mask/bce": 5.0}
+        writer.write({"iteration": iteration, **losses, "note": "text"})
     writer.conclude(DOCUMENT)
     writer.close()
 
@@ -73,7 +74,8 @@ def test_mlflow_holds_curves_settings_and_results(
     assert run.info.status == "FINISHED"
     history = client.get_metric_history(run.info.run_id, "total")
     assert [(point.step, point.value) for point in history] == [(1, 10.0), (2, 5.0)]
-    assert run.data.metrics["final/segm_AP"] == 0.3
+    assert run.data.metrics["final.segm_AP"] == 0.3
+    assert (run.data.metrics["mask"], run.data.metrics["mask.bce"]) == (4.0, 5.0)
     assert run.data.params == {
         "loss.name": "bce",
         "loss.alpha": "None",

@@ -27,6 +27,8 @@ LONGEST = 500
 class MlflowWriter:
     """An MLflow run that a resumed training goes on with, found by the run's folder's name.
 
+    `mask/bce` is called `mask.bce` there.
+
     Args:
         folder: the run's folder.
         experiment: name of the MLflow experiment.
@@ -59,7 +61,11 @@ class MlflowWriter:
         self._open()
         entities = imported("mlflow.entities", "mlflow-skinny", "loggers")
         now_ms = int(1000 * time.time())
-        metrics = [entities.Metric(k, v, now_ms, iteration) for k, v in values.items()]
+        # In a store of files a slash makes a folder, and `mask` beside `mask/bce` would be both.
+        metrics = [
+            entities.Metric(name.replace("/", "."), value, now_ms, iteration)
+            for name, value in values.items()
+        ]
         self._client.log_batch(self._run_id, metrics=metrics)
 
     def _open(self) -> None:
