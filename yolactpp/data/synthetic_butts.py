@@ -62,14 +62,14 @@ class SyntheticButts:
 
     version: int = 1
     seed: int = 0
-    train_images: int = 320
-    val_images: int = 64
+    train_images: int = 800
+    val_images: int = 100
     image_size: int = 128
     supersample: int = 2
-    count_weights: tuple[float, ...] = (3, 4, 4, 3, 2, 1.5, 1, 0.5)
-    length: tuple[float, float] = (0.24, 0.5)
-    aspect: tuple[float, float] = (2.2, 4.2)
-    min_visible: float = 0.5
+    count_weights: tuple[float, ...] = (5, 4, 3, 2, 1, 0.6, 0.3, 0.1)
+    length: tuple[float, float] = (0.32, 0.6)
+    aspect: tuple[float, float] = (2.0, 3.6)
+    min_visible: float = 0.7
     min_visible_px: int = 40
     blur: float = 0.7
     noise: float = 7.0

@@ -43,7 +43,7 @@ def test_data_sets_hold_the_same_keys(option):
 
 @pytest.mark.parametrize(
     ("option", "images", "size"),
-    [("synthetic_butts", 320, 128), ("synthetic_butts_full", 2000, 512)],
+    [("synthetic_butts", 800, 128), ("synthetic_butts_full", 2000, 512)],
 )
 def test_generators_are_made_from_their_settings(option, images, size):
     config = settings(f"dataset={option}")
@@ -67,7 +67,9 @@ def test_augmentations_are_made_from_their_settings(option):
 
 def test_protocols_switch_the_crops_pieces():
     rules = {
-        protocol: make(settings(f"protocol={protocol}")["augmentation"]).crop_rule
+        protocol: make(
+            settings(f"protocol={protocol}", "augmentation=ssd")["augmentation"]
+        ).crop_rule
         for protocol in ("sound", "yolact", "survey_code")
     }
     assert [rule.options for rule in rules.values()] == [6, 6, 5]
