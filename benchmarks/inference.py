@@ -21,7 +21,7 @@ from benchmarks.turns import CLOCKS, print_against_first, seconds_in_turns
 from yolactpp.engine.compilation import compile_network
 from yolactpp.model.fuse import fused
 from yolactpp.model.yolactpp import YolactPP
-from yolactpp.timed_model import confidence_of_rank
+from yolactpp.timed_model import calm_head, confidence_of_rank
 
 CANDIDATES = 200
 ORIGINAL_SIZE = (480, 640)
@@ -81,6 +81,7 @@ def main() -> None:
     torch.manual_seed(0)
     model = build_model(args.model, args.size, args.classes).to(args.device).eval()
     images = torch.randn(args.batch, 3, args.size, args.size, device=args.device)
+    calm_head(model.network, images)
     threshold = confidence_of_rank(model.network, images, CANDIDATES)
     model.detector.confidence_threshold = threshold  # type: ignore[attr-defined]
     work = {"torchvision's DCN, loops": loops(model, images, threshold)}

@@ -14,6 +14,7 @@ from yolactpp.engine.distributed import choose_device
 from yolactpp.engine.failures import BadInputError
 from yolactpp.loading import load
 from yolactpp.model.fuse import fused
+from yolactpp.model.network import YolactppNetwork
 from yolactpp.model.yolactpp import YolactPP
 
 Config = dict[str, Any]
@@ -60,7 +61,19 @@ def timed_model(settings: Config) -> tuple[YolactPP, int, torch.device]:
 
 
 @torch.no_grad()
-def confidence_of_rank(network: nn.Module, images_B3HW: Tensor, rank: int) -> float:
+def calm_head(network: YolactppNetwork, images_B3HW: Tensor) -> None:
+    """Scale the head's last weights so that random logits spread by 1.
+
+    Of a deep network with random weights they are in the thousands, all probabilities 0 or 1 and
+    boxes beyond every number.
+    """
+    spread = network(images_B3HW).class_logits_BPC.std()
+    for output in (network.head.box, network.head.classes, network.head.coefficients):
+        output.weight /= spread
+
+
+@torch.no_grad()
+def confidence_of_rank(network: YolactppNetwork, images_B3HW: Tensor, rank: int) -> float:
     """The best foreground probability that `rank` priors of the first image exceed."""
     logits_BPC = network(images_B3HW).class_logits_BPC.float()
     best_P = logits_BPC[0].softmax(dim=-1)[:, 1:].amax(dim=-1)
@@ -75,8 +88,8 @@ def _with_random_weights(settings: Config, device: torch.device) -> YolactPP:
     torch.manual_seed(0)
     model, size = without_pretrained(settings["model"]), settings["image_size"]
     network = make(model["network"], num_classes=1 + settings["classes"]).to(device).eval()
+    images_B3HW = torch.randn(1, 3, size, size).to(device)
+    calm_head(network, images_B3HW)
     detector = make(model["detector"])
-    detector.confidence_threshold = confidence_of_rank(
-        network, torch.randn(1, 3, size, size).to(device), settings["candidates"]
-    )
+    detector.confidence_threshold = confidence_of_rank(network, images_B3HW, settings["candidates"])
     return YolactPP(network, nn.Identity(), detector).eval()

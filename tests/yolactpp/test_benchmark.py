@@ -13,6 +13,8 @@ from yolactpp.benchmark import STAGES, benchmark, table_lines
 from yolactpp.engine.compilation import compile_network
 from yolactpp.engine.failures import BadInputError
 from yolactpp.timed_images import TimedImages, draw_images, find_images
+from yolactpp.timed_model import timed_model
+from yolactpp.train import resolve
 
 SMALL = ("image_size=64", "classes=2", "candidates=20", "repeats=2", "warm_up=0")
 
@@ -75,6 +77,16 @@ def test_drawn_images_have_their_size(tmp_path: Path) -> None:
 def test_bad_settings_are_named(override: str, message: str) -> None:
     with pytest.raises(BadInputError, match=message):
         timed(override)
+
+
+def test_random_weights_find_as_much_as_was_asked_for() -> None:
+    with initialize_config_module("conf", version_base="1.3"):
+        settings = resolve(compose("benchmark", [*SMALL, "runtime.device=cpu"]))
+    segmenter, size, _ = timed_model(settings)
+    torch.manual_seed(0)
+    (found,) = segmenter.detect(torch.randn(1, 3, size, size), [(48, 64)])
+    assert 1 <= len(found.scores_N) <= 40
+    assert found.boxes_N4.isfinite().all()
 
 
 def test_compile_is_a_switch_or_a_mode() -> None:
