@@ -130,7 +130,13 @@ def test_other_size_keeps_anchor_pixels() -> None:
     ("overrides", "message"),
     [
         (["model.network.finest_level=5"], "finest_level=5"),
-        (["model.network.mask_iou_channels=[8,16,32,64,128]"], "needs 63"),
+        (
+            [
+                "model.network.mask_iou_channels=[8,16,32,64,128]",
+                "model.network.prototype_upsampling=2",
+            ],
+            "needs 63",
+        ),
         (["model.backbone.block=dense"], "basic, bottleneck"),
         (["model.backbone.blocks=[1,1,1]"], "4 integers"),
         (["model.backbone.deformable_interval=0"], "deformable_interval=0"),
