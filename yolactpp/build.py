@@ -308,7 +308,7 @@ def restore_run(
     places = {"last": run.last_checkpoint, "best": run.best_checkpoint}
     content = load_checkpoint(places.get(checkpoint, Path(checkpoint)), device)
     # Phantom classes are the weights' own, whatever protocol they are now read under.
-    phantoms = content.get("protocol", config["protocol"])["phantom_classes"]
+    phantoms = (content.get("protocol") or config["protocol"])["phantom_classes"]
     protocol = {**config["protocol"], "phantom_classes": phantoms}
     model = without_pretrained(content["model_config"])
     config = {**config, "model": model, "protocol": protocol}

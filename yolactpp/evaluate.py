@@ -8,10 +8,12 @@ as they are. `run=` also takes a checkpoint's file, such as `yolactpp.import_wei
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
@@ -69,7 +71,7 @@ def find_settings(place: Path, given: Config) -> tuple[RunDir, Config, str]:
     run = RunDir(place.absolute().parent.parent)
     if run.config.exists():
         return run, frozen_settings(run), str(place)
-    if given["dataset"] is None:
+    if given.get("dataset") is None:
         raise BadInputError(f"run={place} is a checkpoint alone: say what to evaluate on, dataset=")
     return RunDir(place.with_suffix("")), _settings_of_file(place), str(place)
 
@@ -78,7 +80,9 @@ def _settings_of_file(path: Path) -> Config:
     from yolactpp.engine.checkpoint import load_checkpoint
 
     content = load_checkpoint(path)
-    with initialize_config_module("conf", version_base="1.3"):
+    # A command line has Hydra running; a call from Python may not.
+    running = GlobalHydra.instance().is_initialized()
+    with nullcontext() if running else initialize_config_module("conf", version_base="1.3"):
         settings = resolve(compose("train"))
     missing = [key for key in ("model_config", "class_names", "protocol") if key not in content]
     if missing:

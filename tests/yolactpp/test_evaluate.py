@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.test_conf import settings
-from tests.yolactpp.tiny_run import tiny_config
+from tests.yolactpp.tiny_run import TINY, finish, start, tiny_config
 from yolactpp import build
 from yolactpp.engine.checkpoint import load_checkpoint, save_checkpoint
 from yolactpp.engine.failures import BadInputError, CheckpointError
@@ -104,7 +104,21 @@ def test_a_checkpoint_alone_is_evaluated_on_a_data_set(untrained: RunDir, tmp_pa
     assert document["run_id"] == "imported from a.pth"
     assert document == read_json(tmp_path / "imported" / "evaluations" / "butts.json")
     with pytest.raises(BadInputError, match=r"imported\.pt is a checkpoint alone: .*dataset="):
-        find_settings(tmp_path / "imported.pt", {**given, "dataset": None})
+        find_settings(tmp_path / "imported.pt", {"checkpoint": "last"})
+
+
+@pytest.mark.slow
+def test_a_checkpoint_alone_from_the_command_line(untrained: RunDir, tmp_path: Path) -> None:
+    content = load_checkpoint(untrained.last_checkpoint)
+    save_checkpoint(tmp_path / "alone.pt", {**content, "protocol": settings()["protocol"]})
+    sizes = [each for each in TINY if each.startswith("dataset.")]
+    chosen = ["run=alone.pt", "dataset=synthetic_butts", "runtime.device=cpu", *sizes]
+    status, said = finish(start(tmp_path, *chosen, module="yolactpp.evaluate"))
+    assert status == 0, said
+    assert (tmp_path / "alone" / "evaluations" / "synthetic_butts.json").exists()
+    status, said = finish(start(tmp_path, "run=alone.pt", module="yolactpp.evaluate"))
+    assert status == 2
+    assert "say what to evaluate on, dataset=" in said
 
 
 def test_a_checkpoint_within_a_run_brings_the_runs_settings(untrained: RunDir) -> None:
