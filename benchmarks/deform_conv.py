@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from benchmarks.turns import CLOCKS, Clock
 from yolactpp.ops.deform_conv import Backend, deform_conv2d
 
 # images, channels, side, stride
@@ -58,18 +58,21 @@ def contestant(
 
 
 def take_turns(
-    contestants: dict[Backend, Callable[[], None]], rounds: int, device: torch.device
+    contestants: dict[Backend, Callable[[], None]],
+    rounds: int,
+    device: torch.device,
+    clock: Clock,
 ) -> dict[Backend, list[float]]:
     """Milliseconds of each call of each contestant, after one call to warm up."""
     times_ms: dict[Backend, list[float]] = {name: [] for name in contestants}
     for turn in range(rounds + 1):
         for name, run in contestants.items():
             _wait(device)
-            start = time.perf_counter()
+            start = clock()
             run()
             _wait(device)
             if turn:
-                times_ms[name].append(1e3 * (time.perf_counter() - start))
+                times_ms[name].append(1e3 * (clock() - start))
     return times_ms
 
 
@@ -83,6 +86,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--clock", choices=CLOCKS, default="wall")
     chosen = parser.parse_args()
     device, dtype = torch.device(chosen.device), getattr(torch, chosen.dtype)
     print(f"torch {torch.__version__}, {device}, {dtype}, {torch.get_num_threads()} threads")
@@ -94,7 +98,7 @@ def main() -> None:
                 backend: contestant(leaves, stride, backend, backward=backward)
                 for backend in BACKENDS
             }
-            times_ms = take_turns(contestants, chosen.rounds, device)
+            times_ms = take_turns(contestants, chosen.rounds, device, CLOCKS[chosen.clock])
             reference = statistics.median(times_ms["torchvision"])
             for backend, each in times_ms.items():
                 median = statistics.median(each)
