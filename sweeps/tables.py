@@ -34,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--baseline", default=BASELINE, metavar="LOSS", help="what they differ from"
     )
     parser.add_argument(
-        "--protocol", metavar="NAMES", help="only runs of these protocols, e.g. sound,survey_code"
+        "--protocol",
+        metavar="NAMES",
+        help="read the stored predictions under these protocols, e.g. sound,survey_code",
     )
     parser.add_argument(
         "--table",
@@ -54,8 +56,13 @@ def run(args: argparse.Namespace) -> int:
             f"no run (a folder with config.yaml) under {', '.join(args.folders)}", file=sys.stderr
         )
         return 1
+    if args.protocol and args.verdict:
+        raise ValueError("--verdict judges runs as they were evaluated: leave out --protocol")
     if args.protocol:
-        frame = of_protocols(frame, args.protocol.split(","))
+        from sweeps.readings import readings  # pycocotools is loaded only by who evaluates
+
+        frame = readings(frame, args.protocol.split(","))
+        problems = list(frame.attrs["problems"])
     tables = build_tables(frame, args.table)
     if args.verdict:
         problems += judge(tables, frame, args.baseline)
@@ -76,19 +83,6 @@ def judge(tables: list[Table], frame: pd.DataFrame, baseline: str) -> list[str]:
     evidence = {"bbox": gather(box_runs(tables, frame), "bbox"), "segm": gather(frame)}
     add_verdicts(tables, frame, evidence, baseline)
     return [problem for each in evidence.values() for problem in each.problems]
-
-
-def of_protocols(frame: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """The runs of the named protocols.
-
-    Raises:
-        ValueError: no run has one of them; the message lists those that there are.
-    """
-    known = sorted(frame["protocol.name"].dropna().unique()) if "protocol.name" in frame else []
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise ValueError(f"no run has protocol={','.join(unknown)}; there are: {', '.join(known)}")
-    return frame[frame["protocol.name"].isin(names)]
 
 
 def show(tables: list[Table], form: str, output: Path | None) -> None:

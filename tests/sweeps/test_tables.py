@@ -254,22 +254,6 @@ def test_tables_can_be_written_to_files(study: Path, tmp_path: Path) -> None:
     assert names == ["readme.tex", "table1.tex", "table2.tex", "table3.tex"]
 
 
-def test_protocols_are_chosen_by_name(study: Path, capsys: pytest.CaptureFixture) -> None:
-    other = config_of("bce") | {"protocol": {"name": "survey_code", "mask_crop": "zero"}}
-    make_run(study / "other", other, 0.1)
-    command = ["tables", str(study), "--format", "csv", "--table", "table2"]
-    assert main([*command, "--protocol", "sound,survey_code"]) == 0
-    both = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
-    assert {(row["loss"], row["protocol"]) for row in both} >= {
-        ("bce", "sound"),
-        ("bce", "survey_code"),
-    }
-    assert main([*command, "--protocol", "survey_code"]) == 0
-    assert "10.00" in capsys.readouterr().out
-    assert main([*command, "--protocol", "sund"]) == 2
-    assert "there are: sound, survey_code" in capsys.readouterr().err
-
-
 def test_config_names_are_escaped(tmp_path: Path) -> None:
     make_run(tmp_path / "runs/a", config_of("<b>|_&x"), 0.5)
     table = tables_of(tmp_path / "runs")["table2"]
