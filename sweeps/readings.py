@@ -44,8 +44,9 @@ def readings(frame: pd.DataFrame, protocols: Sequence[str]) -> pd.DataFrame:
         part = frame.copy()
         part[READ_AS] = name
         part["setting"] = part["setting"] + f" read as {name}"
-        metrics = [column for column in part if str(column).split(".")[0] in TASKS]
-        part[metrics] = float("nan")
+        for column in part:
+            if str(column).split(".")[0] in TASKS:
+                part[column] = float("nan")
         done = finished(frame)
         for index, row in zip(done.index, rows(done), strict=True):
             try:
@@ -68,14 +69,16 @@ def read_as(row: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, fl
         FileNotFoundError, ValueError: predictions or annotations are missing or do not fit.
     """
     run = RunDir(Path(row["folder"]))
-    records = []
     for path in (run.bbox_predictions, run.segm_predictions):
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing: evaluate the run again to have it")
-        records.append(json.loads(path.read_text(encoding="utf-8")))
     truth = validation_set(row)
     metrics = evaluate_stored(
-        truth.annotations_file, *records, settings, classes=list(truth.categories.values())
+        truth.annotations_file,
+        json.loads(run.bbox_predictions.read_text(encoding="utf-8")),
+        json.loads(run.segm_predictions.read_text(encoding="utf-8")),
+        settings,
+        classes=list(truth.categories.values()),
     )
     numbers = numbers_of({"metrics": metrics})
     return {name: value for name, value in numbers.items() if name.split(".")[0] in TASKS}
