@@ -74,8 +74,11 @@ class Term(nn.Module):
         _check_choice("crop", crop, get_args(Crop))
         if not min_box_area >= 0:
             raise ValueError(f"Term: min_box_area={min_box_area!r}, must be a number >= 0")
-        if isinstance(weight, int | float) and not abs(weight) < float("inf"):
-            raise ValueError(f"Term: weight={weight!r}, must be a finite number")
+        if isinstance(weight, int | float):
+            if not abs(weight) < float("inf"):
+                raise ValueError(f"Term: weight={weight!r}, must be a finite number")
+        elif not callable(weight):
+            raise ValueError(f"Term: weight={weight!r}, must be a number, a schedule or Learned")
         if isinstance(weight, Learned) and getattr(loss, "can_be_negative", False):
             raise ValueError(
                 f"Term: weight=Learned on {name_of(loss)}, which can be negative: its weight would "

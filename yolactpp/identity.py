@@ -38,12 +38,15 @@ def run_id(config: dict[str, Any]) -> str:
 
 
 def run_name(config: dict[str, Any]) -> str:
-    """A name that reads well: loss, hybrid weights, batch size, seed; `mse_bce-a0.5-b16-s0`."""
+    """A name that reads well: loss, hybrid weights, batch size, seed; `mse_bce-a0.5-b16-s0`.
+
+    A weight that is scheduled or learned is no number and left to the id.
+    """
     loss = config["loss"]
     parts = [str(loss["name"])]
-    if loss.get("alpha") is not None and "first" in loss:
+    if "first" in loss and isinstance(loss.get("alpha"), int | float):
         parts.append(f"a{loss['alpha']:g}")
-        if loss.get("beta", 1) != 1:
+        if isinstance(loss.get("beta"), int | float) and loss["beta"] != 1:
             parts.append(f"be{loss['beta']:g}")
     parts += [f"b{config['batch_size']['total']}", f"s{config['seed']}"]
     return "-".join(parts)

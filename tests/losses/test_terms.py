@@ -178,6 +178,7 @@ def test_survey_code_switches() -> None:
         ({"crop": "no"}, "crop='no', must be one of weight, zero"),
         ({"min_box_area": -1.0}, "min_box_area=-1.0, must be a number >= 0"),
         ({"weight": math.nan}, "weight=nan, must be a finite number"),
+        ({"weight": "x"}, "weight='x', must be a number, a schedule or Learned"),
     ],
 )
 def test_bad_terms(arguments: dict[str, Any], message: str) -> None:

@@ -80,6 +80,8 @@ def test_names_read_well() -> None:
     hybrid = {"name": "mse_bce", "alpha": 0.5, "beta": 1.0, "first": {"name": "mse"}}
     assert run_name(changed("loss", hybrid)) == "mse_bce-a0.5-b16-s0"
     assert run_name(changed("loss", hybrid | {"beta": 2})) == "mse_bce-a0.5-be2-b16-s0"
+    scheduled = {"_target_": "losses.Linear", "start": 1.0, "end": 0.01}
+    assert run_name(changed("loss", hybrid | {"alpha": scheduled})) == "mse_bce-b16-s0"
     assert folder_name(CONFIG) == f"bce-b16-s0-{run_id(CONFIG)}"
 
 
