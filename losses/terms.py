@@ -85,7 +85,7 @@ class Term(nn.Module):
                 "grow for ever; give it a number or a schedule"
             )
         self.loss = loss
-        self.weight = weight
+        self.weight: Weight = weight
         self.region = region
         self.normaliser = normaliser
         self.crop = crop
