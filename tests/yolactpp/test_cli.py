@@ -124,7 +124,7 @@ def test_a_multirun_goes_on_after_a_failing_run(tmp_path: Path) -> None:
     status, said = finish(
         start(tmp_path, "-m", "schedule.iterations=2", "loss=bce", "runtime.device=abacus,cpu")
     )
-    assert status == 2
+    assert status == 2, said
     assert said.count("error: ") == 1
     assert "Traceback" not in said
     runs = find_runs(tmp_path / "outputs")

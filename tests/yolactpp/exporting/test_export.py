@@ -237,7 +237,8 @@ def test_torch_program(checkpoint: Path, reference: Predictor, tmp_path: Path) -
     for value, wanted in zip(program(images), graph(images), strict=True):
         torch.testing.assert_close(value, wanted, atol=1e-3, rtol=1e-3)
     rate = torch.export.load(folder / "mask_iou.pt2").module()
-    assert rate(torch.rand(7, 1, 32, 32)).shape == (7, len(CLASS_NAMES))
+    side = reference.segmenter.network.prototype_size(IMAGE_SIZE)  # type: ignore[attr-defined]
+    assert rate(torch.rand(7, 1, side, side)).shape == (7, len(CLASS_NAMES))
 
 
 def test_without_native_deform_conv_grid_sample_is_taken(
