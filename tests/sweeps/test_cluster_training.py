@@ -45,7 +45,8 @@ def test_a_preempted_run_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
     python(*SUBMIT, *settings, *node1, *places(tmp_path, "disturbed"))
     disturbed = only_run(tmp_path, "disturbed")
     eventually(lambda: len(read_jsonl(disturbed.metrics)) >= 2)
-    run("sbatch", "--partition=high", "--nodelist=node1", "--cpus-per-task=2", "--wrap=sleep 1")
+    high = ("--partition=high", "--nodelist=node1", "--cpus-per-task=2", "--output=/dev/null")
+    run("sbatch", *high, "--wrap=sleep 1")
     sweep = tmp_path / "disturbed" / "disturbed"
     eventually(lambda: next(iter(states(sweep).values())).requeues == 1)
     python("-m", "yolactpp.train", *settings, *places(tmp_path, "undisturbed"))

@@ -1,6 +1,5 @@
 """Several processes started by torchrun itself, on a CPU: to the end, and with one that fails."""
 
-import os
 import re
 import subprocess
 import sys
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.yolactpp.tiny_run import TINY, tiny_config
+from tests.yolactpp.tiny_run import TINY, environment, tiny_config
 from yolactpp.build import provide_dataset
 from yolactpp.engine.rank_failure import forget_failure, leave_failure, left_failure
 from yolactpp.frozen_run import read_config
@@ -25,7 +24,7 @@ def torchrun(folder: Path) -> tuple[int, str]:
             *("--nproc-per-node=2", "-m", "yolactpp.train", *TINY, *FEW),
         ],
         cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])},
+        env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -38,6 +38,12 @@ def tiny_config(folder: Path, *overrides: str) -> dict[str, Any]:
         return resolve(compose("train", [*TINY, *places, *overrides]))
 
 
+def environment() -> dict[str, str]:
+    """Of a process of its own: what a command called in this one has set is not handed on."""
+    inherited = {key: value for key, value in os.environ.items() if key != "HYDRA_FULL_ERROR"}
+    return {**inherited, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+
+
 def start(folder: Path, *arguments: str, module: str = "yolactpp.train") -> subprocess.Popen:
     """`python -m yolactpp.train` with the tiny settings in a folder of its own."""
     tiny = TINY if module == "yolactpp.train" else ()
@@ -46,7 +52,7 @@ def start(folder: Path, *arguments: str, module: str = "yolactpp.train") -> subp
     return subprocess.Popen(
         [sys.executable, "-m", module, *flags, *tiny, *overrides],
         cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])},
+        env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
