@@ -136,7 +136,9 @@ class Trainer:
         if content is not None:
             self.state.restore(content, self.around.world.rank)
         if self.around.history is not None:
-            self.around.history.truncate(self.state.iteration, self.state.validated_at)
+            # The final validation is made again until its result is written.
+            validated_at = min(self.state.validated_at, self.schedule.iterations - 1)
+            self.around.history.truncate(self.state.iteration, validated_at)
         return self.state.iteration
 
     def run(self) -> Evaluation | None:
