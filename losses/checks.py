@@ -12,6 +12,8 @@ from contextvars import ContextVar
 import torch
 from torch import Tensor
 
+from losses.per_target import once_per_target
+
 _VALUES_CHECKED: ContextVar[bool | None] = ContextVar("values_checked", default=None)
 
 
@@ -26,7 +28,7 @@ def check_values(everywhere: bool | None) -> Iterator[None]:
 
 
 def check_inputs(name: str, logits: Tensor, target: Tensor, weight: Tensor | None) -> None:
-    """Refuse what is not raw scores, a target in [0, 1] and a weight >= 0, all of one shape.
+    """Refuse what is not scores, a target in [0, 1] and a weight >= 0, all of one shape.
 
     Args:
         name: of the loss, for the message.
@@ -36,7 +38,7 @@ def check_inputs(name: str, logits: Tensor, target: Tensor, weight: Tensor | Non
 
     Raises:
         TypeError: integer or boolean logits, target or weight.
-        ValueError: another shape, NaN logits, a target outside [0, 1], a negative weight.
+        ValueError: another shape, a target outside [0, 1], a negative weight.
     """
     if logits.ndim != 3:
         raise ValueError(f"{name}: logits of shape {tuple(logits.shape)}, must be [N, H, W]")
@@ -48,19 +50,9 @@ def check_inputs(name: str, logits: Tensor, target: Tensor, weight: Tensor | Non
         if tensor.shape != logits.shape:
             shapes = f"{tuple(tensor.shape)} but logits {tuple(logits.shape)}"
             raise ValueError(f"{name}: {label} has shape {shapes}: they must be equal")
-    if torch.compiler.is_compiling() or logits.numel() == 0:
+    if not _looks_at_values(logits):
         return
-    wanted = _VALUES_CHECKED.get()
-    if logits.device.type == "cpu" if wanted is None else wanted:
-        _check_values(name, logits, target, weight)
-
-
-def _check_values(name: str, logits: Tensor, target: Tensor, weight: Tensor | None) -> None:
-    # Minimum and maximum are NaN as soon as one value is: one pass finds both faults.
-    low, high = torch.aminmax(logits.detach())
-    if not bool(low <= high):
-        raise ValueError(f"{name}: logits hold NaN: look for the layer that diverged")
-    low, high = torch.aminmax(target.detach())
+    low, high = once_per_target(_range, target)
     if not bool((low >= 0) & (high <= 1)):
         raise ValueError(
             f"{name}: target spans [{low.item():g}, {high.item():g}], must lie in [0, 1]: "
@@ -68,3 +60,27 @@ def _check_values(name: str, logits: Tensor, target: Tensor, weight: Tensor | No
         )
     if weight is not None and not bool(weight.detach().amin() >= 0):
         raise ValueError(f"{name}: weight has minimum {weight.amin().item():g}, must be >= 0")
+
+
+def check_result(name: str, values_N: Tensor, logits: Tensor) -> None:
+    """Refuse NaN logits by what came of them: one look at each instance, not at each pixel.
+
+    Raises:
+        ValueError: NaN logits.
+    """
+    if not _looks_at_values(logits) or not bool(values_N.detach().isnan().any()):
+        return
+    if bool(logits.detach().isnan().any()):
+        raise ValueError(f"{name}: logits hold NaN: look for the layer that diverged")
+
+
+def _looks_at_values(logits: Tensor) -> bool:
+    if torch.compiler.is_compiling() or logits.numel() == 0:
+        return False
+    wanted = _VALUES_CHECKED.get()
+    return logits.device.type == "cpu" if wanted is None else wanted
+
+
+def _range(target: Tensor) -> Tensor:
+    # Both are NaN as soon as one value is.
+    return torch.stack(torch.aminmax(target))

@@ -5,11 +5,12 @@ from torch import Tensor
 from losses.contract import mask_loss, module
 from losses.cross_entropy import bce_map
 from losses.dices import dice_of
-from losses.hardness import focal_map
+from losses.hardness import focal_with_slope
 from losses.log_cosh import log_cosh_of
 from losses.overlap import power_of, tversky_of
 from losses.ranges import NonNegative, Unit
 from losses.reductions import region_mean
+from losses.slope import with_slope
 
 
 @mask_loss("region")
@@ -90,7 +91,8 @@ def unified_focal(
 
     Source: Yeung et al. 2021, the symmetric form, for one foreground class.
     """
-    focal_NHW = focal_map(logits_NHW, target_NHW, 1 - gamma, fn_weight)
+    focal_map = focal_with_slope(logits_NHW, target_NHW, 1 - gamma, fn_weight)
+    focal_NHW = with_slope(logits_NHW, *focal_map)
     tversky_N = tversky_of(logits_NHW, target_NHW, weight_NHW, 1 - fn_weight, fn_weight, smooth)
     focal_N = region_mean(focal_NHW, weight_NHW)
     return focal_share * focal_N + (1 - focal_share) * power_of(tversky_N, gamma)

@@ -14,8 +14,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from losses.checks import check_inputs
-from losses.instances import by_instances
+from losses.checks import check_inputs, check_result
+from losses.instances import InstanceLoss, by_instances, values_of
 from losses.per_target import once_per_target
 from losses.ranges import Parameter, check_arguments, parameters_of
 
@@ -29,12 +29,13 @@ def mask_loss(
     can_be_negative: bool = False,
     grouped: bool = True,
     looks_outside: bool = False,
-) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
+) -> Callable[[InstanceLoss], Callable[..., Tensor]]:
     """Puts `function(logits_NHW, target_NHW, weight_NHW, *, ...)` under the contract.
 
     The function may rely on: equal shapes, at least one instance, float32 or float64, autocast
     off, parameters in the ranges of its annotations. It returns one value an instance, each from
-    its own instance alone. The gradient reaches the logits, and can be taken once.
+    its own instance alone and NaN where a logit is; or a pixel loss's `MapWithSlope`, of which the
+    mean over the region is taken. The gradient reaches the logits, and can be taken once.
 
     Args:
         kind: "pixel" for a weighted mean over the region, which a normaliser may turn back into
@@ -51,7 +52,7 @@ def mask_loss(
             a loss with `per_target`.
     """
 
-    def decorate(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def decorate(function: InstanceLoss) -> Callable[..., Tensor]:
         name = function.__name__
         parameters = parameters_of(function)
 
@@ -76,8 +77,11 @@ def mask_loss(
             with torch.autocast(scores.device.type, enabled=False):
                 bound = partial(function, **arguments)
                 if grouped or arguments.get("per_pixel", False):
-                    return by_instances(bound, scores, tuple(inputs))
-                return bound(scores, *inputs)
+                    values_N = by_instances(bound, scores, tuple(inputs))
+                else:
+                    values_N = values_of(bound(scores, *inputs), scores)
+            check_result(name, values_N, logits_NHW)
+            return values_N
 
         # What the wrapped function's fourth argument is, its callers need not know.
         shown = [each for each in signature(function).parameters.values() if each.name != "map_NHW"]

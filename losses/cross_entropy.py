@@ -13,7 +13,7 @@ from losses.distance import squared_edge_distance_NHW
 from losses.log_cosh import log_cosh_far, log_cosh_of
 from losses.ranges import NonNegative, Positive, UnitBelowOne
 from losses.reductions import region_mean
-from losses.slope import with_slope
+from losses.slope import MapWithSlope
 
 
 def bce_map(logits_NHW: Tensor, target_NHW: Tensor) -> Tensor:
@@ -21,8 +21,9 @@ def bce_map(logits_NHW: Tensor, target_NHW: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits_NHW, target_NHW, reduction="none")
 
 
+@torch.no_grad()
 def bce_with_slope(logits_NHW: Tensor, target_NHW: Tensor) -> tuple[Tensor, Tensor]:
-    """BCE and its slope p − t, pixel by pixel, for use inside `torch.no_grad`."""
+    """BCE and its slope p − t, pixel by pixel."""
     return bce_map(logits_NHW, target_NHW), torch.sigmoid(logits_NHW).sub_(target_NHW)
 
 
@@ -39,7 +40,7 @@ def bce(
     weight_NHW: Tensor | None = None,
     *,
     of_probs: bool = False,
-) -> Tensor:
+) -> Tensor | MapWithSlope:
     """Binary cross-entropy: the loss of YOLACT and the survey's baseline.
 
     Formula: mean(softplus(z) − z·t)
@@ -56,8 +57,9 @@ def bce(
 
     Source: the survey, eq. 1.
     """
-    entropy_map = bce_of_probs_map if of_probs else bce_map
-    return region_mean(entropy_map(logits_NHW, target_NHW), weight_NHW)
+    if of_probs:
+        return region_mean(bce_of_probs_map(logits_NHW, target_NHW), weight_NHW)
+    return MapWithSlope(*bce_with_slope(logits_NHW, target_NHW), weight_NHW)
 
 
 @mask_loss("pixel")
@@ -67,7 +69,7 @@ def weighted_bce(
     weight_NHW: Tensor | None = None,
     *,
     positive_weight: Positive = 1.0,
-) -> Tensor:
+) -> MapWithSlope:
     """Binary cross-entropy whose mask pixels count w times.
 
     Formula: mean(w·t·softplus(−z) + (1 − t)·softplus(z))
@@ -78,13 +80,13 @@ def weighted_bce(
 
     Source: torch.nn.BCEWithLogitsLoss, pos_weight.
     """
-    return region_mean(_two_sided(logits_NHW, target_NHW, positive_weight, 1.0), weight_NHW)
+    return MapWithSlope(*_two_sided(logits_NHW, target_NHW, positive_weight, 1.0), weight_NHW)
 
 
 @mask_loss("pixel")
 def balanced_bce(
     logits_NHW: Tensor, target_NHW: Tensor, weight_NHW: Tensor | None = None
-) -> Tensor:
+) -> MapWithSlope:
     """Binary cross-entropy in which object and background weigh the same, however small one is.
 
     A mask without object, or without background, has nothing to balance: there both weigh 1,
@@ -101,7 +103,7 @@ def balanced_bce(
     lone = (object_share_N11 <= 0) | (object_share_N11 >= 1)
     positive = torch.where(lone, 1, 1 - object_share_N11)
     negative = torch.where(lone, 1, object_share_N11)
-    return region_mean(_two_sided(logits_NHW, target_NHW, positive, negative), weight_NHW)
+    return MapWithSlope(*_two_sided(logits_NHW, target_NHW, positive, negative), weight_NHW)
 
 
 @mask_loss("pixel")
@@ -111,7 +113,7 @@ def label_smoothing_bce(
     weight_NHW: Tensor | None = None,
     *,
     smoothing: UnitBelowOne = 0.05,
-) -> Tensor:
+) -> MapWithSlope:
     """Binary cross-entropy against a target drawn towards ½: no pixel is worth certainty.
 
     Formula: BCE with t(1 − s) + s/2 in place of t
@@ -123,7 +125,7 @@ def label_smoothing_bce(
     Source: Szegedy et al. 2016; Mask R-CNN custom-loss page.
     """
     softened_NHW = target_NHW * (1 - smoothing) + smoothing / 2
-    return region_mean(bce_map(logits_NHW, softened_NHW), weight_NHW)
+    return MapWithSlope(*bce_with_slope(logits_NHW, softened_NHW), weight_NHW)
 
 
 @mask_loss("pixel", per_target=squared_edge_distance_NHW)
@@ -135,7 +137,7 @@ def border_bce(
     *,
     w0: NonNegative = 10.0,
     sigma: Positive = 5.0,
-) -> Tensor:
+) -> MapWithSlope:
     """Binary cross-entropy that weighs pixels near the target's edge more.
 
     In U-Net d1 and d2 are the distances to the two nearest cells, whose class weight is w_c. One
@@ -153,11 +155,8 @@ def border_bce(
     """
     assert map_NHW is not None
     border_NHW = (map_NHW / (-2 * sigma**2)).exp_().mul_(w0).add_(1)
-    with torch.no_grad():
-        value_NHW, slope_NHW = bce_with_slope(logits_NHW, target_NHW)
-        value_NHW.mul_(border_NHW)
-        slope_NHW.mul_(border_NHW)
-    return region_mean(with_slope(logits_NHW, value_NHW, slope_NHW), weight_NHW)
+    value_NHW, slope_NHW = bce_with_slope(logits_NHW, target_NHW)
+    return MapWithSlope(value_NHW.mul_(border_NHW), slope_NHW.mul_(border_NHW), weight_NHW)
 
 
 @mask_loss("pixel")
@@ -168,7 +167,7 @@ def log_cosh_bce(
     *,
     naive: bool = False,
     of_probs: bool = False,
-) -> Tensor:
+) -> Tensor | MapWithSlope:
     """Log-cosh of the binary cross-entropy of each pixel: quadratic where it is small.
 
     Formula: mean(ln cosh(BCE))
@@ -183,24 +182,21 @@ def log_cosh_bce(
     if naive or of_probs:
         entropy_NHW = (bce_of_probs_map if of_probs else bce_map)(logits_NHW, target_NHW)
         return region_mean(log_cosh_of(entropy_NHW, naive=naive), weight_NHW)
-    with torch.no_grad():
-        entropy_NHW, error_NHW = bce_with_slope(logits_NHW, target_NHW)
-        value_NHW, slope_NHW = log_cosh_far(entropy_NHW)
-        slope_NHW.mul_(error_NHW)
-    return region_mean(with_slope(logits_NHW, value_NHW, slope_NHW), weight_NHW)
+    entropy_NHW, error_NHW = bce_with_slope(logits_NHW, target_NHW)
+    value_NHW, slope_NHW = log_cosh_far(entropy_NHW)
+    return MapWithSlope(value_NHW, slope_NHW.mul_(error_NHW), weight_NHW)
 
 
+@torch.no_grad()
 def _two_sided(
     logits_NHW: Tensor, target_NHW: Tensor, positive: Tensor | float, negative: Tensor | float
-) -> Tensor:
-    """positive·t·softplus(−z) + negative·(1 − t)·softplus(z)."""
-    with torch.no_grad():
-        missed_NHW = target_NHW * positive
-        false_NHW = (1 - target_NHW) * negative
-        both_NHW = missed_NHW + false_NHW
-        value_NHW = (false_NHW * logits_NHW).addcmul_(both_NHW, F.logsigmoid(logits_NHW), value=-1)
-        slope_NHW = torch.sigmoid(logits_NHW).mul_(both_NHW).sub_(missed_NHW)
-    return with_slope(logits_NHW, value_NHW, slope_NHW)
+) -> tuple[Tensor, Tensor]:
+    """positive·t·softplus(−z) + negative·(1 − t)·softplus(z) and its slope."""
+    missed_NHW = target_NHW * positive
+    false_NHW = (1 - target_NHW) * negative
+    both_NHW = missed_NHW + false_NHW
+    value_NHW = (false_NHW * logits_NHW).addcmul_(both_NHW, F.logsigmoid(logits_NHW), value=-1)
+    return value_NHW, torch.sigmoid(logits_NHW).mul_(both_NHW).sub_(missed_NHW)
 
 
 Bce = module(bce)

@@ -7,28 +7,33 @@ import torch
 from torch import Tensor
 
 from losses.contract import mask_loss, module
-from losses.cross_entropy import bce_map, bce_with_slope
+from losses.cross_entropy import bce_with_slope
 from losses.ranges import AtLeastMinusOne, NonNegative, Percent, Unit
-from losses.reductions import region_mean
-from losses.slope import with_slope
+from losses.slope import MapWithSlope
 
 
-def focal_map(logits_NHW: Tensor, target_NHW: Tensor, gamma: float, alpha: float | None) -> Tensor:
-    """α_t·(1 − p_t)^γ·BCE, pixel by pixel."""
-    with torch.no_grad():
-        value_NHW, slope_NHW = bce_with_slope(logits_NHW, target_NHW)
-        if gamma > 0:
-            miss_NHW, growth_NHW = _miss_with_slope(logits_NHW, target_NHW)
-            # Below γ = 1 the power's slope at 0 is infinite: the least number stands for 0.
-            damping_NHW = miss_NHW.clamp_(min=torch.finfo(miss_NHW.dtype).tiny).pow(gamma - 1)
-            growth_NHW.mul_(value_NHW).mul_(gamma)
-            slope_NHW.mul_(miss_NHW).add_(growth_NHW).mul_(damping_NHW)
-            value_NHW.mul_(miss_NHW).mul_(damping_NHW)
+@torch.no_grad()
+def focal_with_slope(
+    logits_NHW: Tensor, target_NHW: Tensor, gamma: float, alpha: float | None
+) -> tuple[Tensor, Tensor]:
+    """α_t·(1 − p_t)^γ·BCE and its slope, pixel by pixel."""
+    if gamma > 0:
+        value_NHW, slope_NHW, miss_NHW, growth_NHW = _bce_and_miss(logits_NHW, target_NHW)
+        # (miss^γ·BCE)' = miss^(γ − 1)·(miss·BCE' + γ·BCE·miss')
+        slope_NHW.mul_(miss_NHW).add_(growth_NHW.mul_(value_NHW), alpha=gamma)
+        value_NHW.mul_(miss_NHW)
+        if gamma < 1:
+            # The power's slope at 0 is infinite: the least number stands for 0.
+            miss_NHW.clamp_(min=torch.finfo(miss_NHW.dtype).tiny)
+        factor_NHW = miss_NHW.pow_(gamma - 1)
         if alpha is not None:
-            side_NHW = (target_NHW * (2 * alpha - 1)).add_(1 - alpha)
-            value_NHW.mul_(side_NHW)
-            slope_NHW.mul_(side_NHW)
-    return with_slope(logits_NHW, value_NHW, slope_NHW)
+            factor_NHW.mul_(_side(target_NHW, alpha))
+    else:
+        value_NHW, slope_NHW = bce_with_slope(logits_NHW, target_NHW)
+        if alpha is None:
+            return value_NHW, slope_NHW
+        factor_NHW = _side(target_NHW, alpha)
+    return value_NHW.mul_(factor_NHW), slope_NHW.mul_(factor_NHW)
 
 
 @mask_loss("pixel")
@@ -39,7 +44,7 @@ def focal(
     *,
     gamma: NonNegative = 2.0,
     alpha: Unit | None = 0.25,
-) -> Tensor:
+) -> MapWithSlope:
     """Focal loss: cross-entropy, damped where the pixel is nearly right.
 
     Formula: mean(α_t·(1 − p_t)^γ·BCE)
@@ -51,7 +56,7 @@ def focal(
 
     Source: Lin et al. 2017.
     """
-    return region_mean(focal_map(logits_NHW, target_NHW, gamma, alpha), weight_NHW)
+    return MapWithSlope(*focal_with_slope(logits_NHW, target_NHW, gamma, alpha), weight_NHW)
 
 
 @mask_loss("pixel")
@@ -61,7 +66,7 @@ def poly1(
     weight_NHW: Tensor | None = None,
     *,
     epsilon: AtLeastMinusOne = 1.0,
-) -> Tensor:
+) -> MapWithSlope:
     """Cross-entropy with the first term of its series in 1 − p_t reweighted.
 
     Formula: mean(BCE + ε·(1 − p_t))
@@ -72,12 +77,10 @@ def poly1(
 
     Source: Leng et al. 2022, PolyLoss.
     """
-    with torch.no_grad():
-        value_NHW, slope_NHW = bce_with_slope(logits_NHW, target_NHW)
-        miss_NHW, growth_NHW = _miss_with_slope(logits_NHW, target_NHW)
-        value_NHW.add_(miss_NHW, alpha=epsilon)
-        slope_NHW.add_(growth_NHW, alpha=epsilon)
-    return region_mean(with_slope(logits_NHW, value_NHW, slope_NHW), weight_NHW)
+    value_NHW, slope_NHW, miss_NHW, growth_NHW = _bce_and_miss(logits_NHW, target_NHW)
+    value_NHW.add_(miss_NHW, alpha=epsilon)
+    slope_NHW.add_(growth_NHW, alpha=epsilon)
+    return MapWithSlope(value_NHW, slope_NHW, weight_NHW)
 
 
 @mask_loss("pixel")
@@ -87,7 +90,7 @@ def topk_bce(
     weight_NHW: Tensor | None = None,
     *,
     k: Percent = 10.0,
-) -> Tensor:
+) -> MapWithSlope:
     """Binary cross-entropy of each instance's hardest pixels alone.
 
     The number of pixels is rounded down, at least one, and counted in the instance's own region.
@@ -101,17 +104,31 @@ def topk_bce(
 
     Source: Wu et al. 2016, as in SegLossOdyssey's TopKLoss.
     """
-    map_NHW = bce_map(logits_NHW, target_NHW)
-    chosen_NHW = _share_of_hardest(map_NHW.detach(), weight_NHW, k / 100)
-    return region_mean(map_NHW, chosen_NHW if weight_NHW is None else chosen_NHW * weight_NHW)
+    value_NHW, slope_NHW = bce_with_slope(logits_NHW, target_NHW)
+    chosen_NHW = _share_of_hardest(value_NHW, weight_NHW, k / 100)
+    if weight_NHW is not None:
+        chosen_NHW.mul_(weight_NHW)
+    return MapWithSlope(value_NHW, slope_NHW, chosen_NHW)
 
 
-def _miss_with_slope(logits_NHW: Tensor, target_NHW: Tensor) -> tuple[Tensor, Tensor]:
-    """1 − p_t and its slope (1 − 2t)·p·(1 − p), with all their digits where p rounds to 0 or 1."""
+@torch.no_grad()
+def _bce_and_miss(logits_NHW: Tensor, target_NHW: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """BCE and its slope p − t; 1 − p_t and its slope (1 − 2t)·p·(1 − p).
+
+    All keep their digits where p rounds to 0 or 1, by way of p and 1 − p from a sigmoid each.
+    """
     probs_NHW, rest_NHW = torch.sigmoid(logits_NHW), torch.sigmoid(-logits_NHW)
-    away_NHW = 1 - target_NHW
-    miss_NHW = (probs_NHW * away_NHW).addcmul_(rest_NHW, target_NHW)
-    return miss_NHW, away_NHW.sub_(target_NHW).mul_(probs_NHW.mul_(rest_NHW))
+    # −ln p_t of a hard target: max(±z, 0) − ln(max(p, 1 − p)).
+    log_NHW = torch.minimum(probs_NHW, rest_NHW).neg_().log1p_()
+    bce_NHW = torch.relu(logits_NHW).addcmul_(logits_NHW, target_NHW, value=-1).sub_(log_NHW)
+    miss_NHW = torch.lerp(probs_NHW, rest_NHW, target_NHW)
+    growth_NHW = torch.rsub(target_NHW, 1, alpha=2).mul_(probs_NHW).mul_(rest_NHW)
+    return bce_NHW, probs_NHW.sub_(target_NHW), miss_NHW, growth_NHW
+
+
+def _side(target_NHW: Tensor, alpha: float) -> Tensor:
+    """α_t = α·t + (1 − α)·(1 − t)."""
+    return torch.rsub(target_NHW, 1 - alpha, alpha=1 - 2 * alpha)
 
 
 def _share_of_hardest(map_NHW: Tensor, weight_NHW: Tensor | None, fraction: float) -> Tensor:
@@ -126,10 +143,12 @@ def _share_of_hardest(map_NHW: Tensor, weight_NHW: Tensor | None, fraction: floa
         map_NP = map_NP.masked_fill(~inside_NP, -1)
         count_N1 = (inside_NP.sum(dim=1, keepdim=True) * fraction).floor().clamp(min=1)
         last_N1 = map_NP.topk(most, dim=1).values.gather(1, count_N1.long() - 1)
-    above_NP = map_NP > last_N1
-    tied_NP = map_NP == last_N1
-    places_N1 = count_N1 - above_NP.sum(dim=1, keepdim=True)
-    share_NP = above_NP + tied_NP * (places_N1 / tied_NP.sum(dim=1, keepdim=True))
+    # 1 above, 0 at, −1 below the last place: numbers, as comparisons cost more.
+    side_NP = torch.sub(map_NP, last_N1).sign_()
+    tied_NP = side_NP.abs().neg_().add_(1)
+    share_NP = side_NP.clamp_(min=0)
+    places_N1 = count_N1 - share_NP.sum(dim=1, keepdim=True)
+    share_NP.addcmul_(tied_NP, places_N1 / tied_NP.sum(dim=1, keepdim=True))
     return share_NP.view_as(map_NHW)
 
 

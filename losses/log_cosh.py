@@ -1,7 +1,5 @@
 """ln cosh x to full precision, near 0 and far from it, and its slope tanh x."""
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -33,10 +31,9 @@ def log_cosh_near(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def log_cosh_far(size: Tensor) -> tuple[Tensor, Tensor]:
-    """ln cosh x, as x + ln(1 + e^−2x) − ln 2, and tanh x where x ≥ 0: no overflow.
+    """ln cosh x, as x − ln(1 + tanh x), and tanh x where x ≥ 0: no overflow; overwrites x.
 
     The rounding error is absolute, that of numbers near 1.
     """
-    decay = torch.exp(-2 * size)
-    slope = (1 - decay).div_(decay + 1)
-    return decay.log1p_().sub_(math.log(2)).add_(size), slope
+    slope = torch.rsub((-2 * size).sigmoid_(), 1, alpha=2)
+    return size.sub_(slope.log1p()).clamp_(min=0), slope

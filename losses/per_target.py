@@ -1,4 +1,4 @@
-"""Maps of a target, such as distances to its edge, made once however many losses ask for them."""
+"""What is made of a target once, however many losses ask: distances to its edge, its range."""
 
 from collections.abc import Callable, MutableMapping
 
@@ -13,7 +13,7 @@ _MAPS: MutableMapping[Tensor, dict[MapOf, tuple[int, Tensor]]] = WeakTensorKeyDi
 
 
 def once_per_target(map_of: MapOf, target_NHW: Tensor) -> Tensor:
-    """`map_of(target)` [N, H, W], kept as long as this very target lives unchanged."""
+    """`map_of(target)`, kept as long as this very target lives unchanged."""
     target_NHW = target_NHW if not target_NHW.requires_grad else target_NHW.detach()
     if target_NHW.is_inference():
         return _made(map_of, target_NHW)

@@ -21,5 +21,6 @@ def region_mean(map_NHW: Tensor, weight_NHW: Tensor | None) -> Tensor:
 
 def ratio(numerator_N: Tensor, denominator_N: Tensor) -> Tensor:
     """A score numerator / denominator, 1 where both are 0: nothing to find and nothing found."""
-    known_N = denominator_N > 0
-    return torch.where(known_N, numerator_N / torch.where(known_N, denominator_N, 1), 1)
+    # Not `> 0`, which NaN is not either: a network that diverged would look perfect.
+    empty_N = denominator_N == 0
+    return torch.where(empty_N, 1, numerator_N / torch.where(empty_N, 1, denominator_N))

@@ -12,7 +12,7 @@ from losses.contract import mask_loss, module
 from losses.log_cosh import log_cosh_near
 from losses.ranges import Positive
 from losses.reductions import region_mean
-from losses.slope import with_slope
+from losses.slope import MapWithSlope
 
 
 class HuberIsHalfMse(UserWarning):
@@ -75,7 +75,9 @@ def huber(
 
 
 @mask_loss("pixel")
-def log_cosh(logits_NHW: Tensor, target_NHW: Tensor, weight_NHW: Tensor | None = None) -> Tensor:
+def log_cosh(
+    logits_NHW: Tensor, target_NHW: Tensor, weight_NHW: Tensor | None = None
+) -> MapWithSlope:
     """Log-cosh of the error of the probability: a smooth Huber loss.
 
     Formula: mean(ln cosh(p − t))
@@ -85,10 +87,11 @@ def log_cosh(logits_NHW: Tensor, target_NHW: Tensor, weight_NHW: Tensor | None =
 
     Source: Jadon 2020, A survey of loss functions for semantic segmentation.
     """
-    error_NHW = torch.sigmoid(logits_NHW) - target_NHW
     with torch.no_grad():
-        value_NHW, slope_NHW = log_cosh_near(error_NHW)
-    return region_mean(with_slope(error_NHW, value_NHW, slope_NHW), weight_NHW)
+        probs_NHW = torch.sigmoid(logits_NHW)
+        value_NHW, slope_NHW = log_cosh_near(probs_NHW - target_NHW)
+        slope_NHW.mul_(probs_NHW.addcmul_(probs_NHW, probs_NHW, value=-1))
+    return MapWithSlope(value_NHW, slope_NHW, weight_NHW)
 
 
 def _warn_of_half_mse(arguments: Mapping[str, Any]) -> None:

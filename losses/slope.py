@@ -1,10 +1,27 @@
 """A map of pixels that brings its own derivative, for losses whose formulas share their work."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+
+class MapWithSlope(NamedTuple):
+    """A pixel loss whose mean over the region `@mask_loss` takes, gradient and all.
+
+    A mask loss may return one in place of its values [N]: no graph is made then.
+
+    Args:
+        value_NHW: the loss of each pixel, computed from the logits inside `torch.no_grad`.
+        slope_NHW: its derivative by the pixel's logit. Both are written into: hand over what
+            nobody else holds.
+        weight_NHW: per pixel, None for all ones.
+    """
+
+    value_NHW: Tensor
+    slope_NHW: Tensor
+    weight_NHW: Tensor | None = None
 
 
 def with_slope(x: Tensor, value: Tensor, slope: Tensor) -> Tensor:

@@ -166,7 +166,15 @@ def test_target_gets_no_gradient_and_backward_scales() -> None:
     torch.testing.assert_close(scaled, logits.grad * torch.tensor([1.0, 2.0, 0.0])[:, None, None])
 
 
-def test_value_checks_can_be_switched_off() -> None:
+@EVERY
+@pytest.mark.parametrize("weighted", [False, True])
+def test_one_logit_that_is_not_a_number_shows_in_its_instance(name: str, weighted: bool) -> None:
+    logits, target, weight = random_case((3, 8, 9))
+    logits[1, 4, 4] = torch.nan
+    weight[1, 4, 4] = 1
+    region = weight if weighted else None
     with check_values(False):
-        value = FUNCTIONS["mse"](torch.full((1, 1, 1), torch.nan), torch.ones(1, 1, 1))
-    assert value.isnan().all()
+        value = FUNCTIONS[name](logits, target, region)
+    assert value.isnan().tolist() == [False, True, False]
+    with pytest.raises(ValueError, match="logits hold NaN"):
+        FUNCTIONS[name](logits, target, region)
