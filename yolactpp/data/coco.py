@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from yolactpp.data.annotation_file import (
     image_path,
     read_annotation_file,
 )
+from yolactpp.data.image_cache import ImageCache
 from yolactpp.data.image_file import read_image
 from yolactpp.data.segmentation import draw_segmentation
 from yolactpp.structures import CROWD
@@ -98,10 +98,10 @@ class CocoDataset:
             raise DatasetError(f"{self.annotations_file}: no image to use")
         self.image_ids = [record.image_id for record in records]
         self._pickled = _PickledList(records)
-        self._images: list[np.ndarray] | None = None
+        self._cache: ImageCache | None = None
         if cache_images:
-            _refuse_oversized_cache(records)
-            self._images = [read_image(record.path) for record in records]
+            sizes = [(record.height, record.width) for record in records]
+            self._cache = ImageCache(sizes, map(self.read_image, range(len(records))))
 
     def __len__(self) -> int:
         return len(self._pickled)
@@ -126,8 +126,8 @@ class CocoDataset:
 
     def read_image(self, index: int) -> np.ndarray:
         """The image alone, BGR uint8 [H, W, 3]; for evaluation, which needs no masks."""
-        if self._images is not None:
-            return self._images[index]
+        if self._cache is not None:
+            return self._cache[index]
         record: _Record = self._pickled[index]
         image = read_image(record.path)
         if image.shape[:2] != (record.height, record.width):
@@ -238,13 +238,3 @@ class _PickledList:
             raise IndexError(f"index {index} of {len(self)}")
         start = self._ends[index - 1] if index else 0
         return pickle.loads(self._bytes[start : self._ends[index]].data)
-
-
-def _refuse_oversized_cache(records: list[_Record]) -> None:
-    needed = sum(record.height * record.width * 3 for record in records)
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > free / 2:
-        raise DatasetError(
-            f"cache_images: {needed / 1e9:.1f} GB of decoded images, but only {free / 1e9:.1f} GB "
-            "of memory are free; set runtime.cache_images=false"
-        )
