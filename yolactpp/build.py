@@ -6,7 +6,6 @@ arguments.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import logging
 import os
@@ -35,6 +34,7 @@ from yolactpp.engine.history import MetricWriter
 from yolactpp.engine.precision import Precision
 from yolactpp.engine.trainer import Cadence
 from yolactpp.identity import dataset_root
+from yolactpp.instantiation_error import explain_instantiation
 from yolactpp.run_dir import RunDir
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ def make(node: Config, **parts: Any) -> Any:
     try:
         return instantiate(_without_foreign_names(node), **parts, _convert_="all")
     except InstantiationException as error:
-        raise BadInputError(_explain(node, error)) from error
+        raise BadInputError(explain_instantiation(node, error)) from error
 
 
 def provide_dataset(config: Config) -> Config:
@@ -379,29 +379,3 @@ def _takes_name(target: str) -> bool:
         return "name" in inspect.signature(get_object(target)).parameters
     except (HydraException, ImportError, AttributeError, ValueError, TypeError):
         return False
-
-
-def _explain(node: Config, error: InstantiationException) -> str:
-    """The cause without Hydra's wrapping; for an unknown argument also the good ones."""
-    cause: BaseException = error
-    while isinstance(cause, InstantiationException) and cause.__cause__ is not None:
-        cause = cause.__cause__
-    where = str(error).rsplit("full_key: ", 1)[-1].strip() if "full_key" in str(error) else ""
-    target = str(node.get("_target_", ""))
-    place = f"{target}, {where}" if where else target
-    if isinstance(cause, TypeError) and "unexpected keyword argument" in str(cause):
-        return f"{place}: {cause}{_good_arguments(node, where, str(cause))}"
-    return f"{cause}" if isinstance(cause, ValueError) else f"{place}: {cause}"
-
-
-def _good_arguments(node: Config, where: str, message: str) -> str:
-    for key in where.split(".") if where else []:
-        node = node.get(key, node) if isinstance(node, dict) else node
-    try:
-        known = list(inspect.signature(get_object(node["_target_"])).parameters)
-    except (HydraException, ValueError, TypeError, KeyError):
-        return ""
-    wrong = message.rsplit("'", 2)[-2]
-    close = difflib.get_close_matches(wrong, known, n=1)
-    hint = f" Did you mean {close[0]}?" if close else ""
-    return f"; it takes {', '.join(known)}.{hint}"
