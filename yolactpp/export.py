@@ -39,7 +39,8 @@ def export(cfg: DictConfig) -> None:
     from yolactpp.loading import load
     from yolactpp.model.yolactpp import YolactPP
 
-    predictor = load(str(cfg.run), "cpu", checkpoint=str(cfg.checkpoint), score_threshold=0.0)
+    checkpoint = str(cfg.checkpoint)
+    predictor = load(str(cfg.run), "cpu", checkpoint=checkpoint, score_threshold=0.0, fast=False)
     segmenter = predictor.segmenter
     if not isinstance(segmenter, YolactPP) or not isinstance(segmenter.detector, Detector):
         raise BadInputError(

@@ -40,7 +40,11 @@ def timed_model(settings: Config) -> tuple[YolactPP, int, torch.device]:
         segmenter = _with_random_weights(settings, device)
     else:
         predictor = load(
-            Path(settings["run"]), str(device), checkpoint=settings["checkpoint"], score_threshold=0
+            Path(settings["run"]),
+            str(device),
+            checkpoint=settings["checkpoint"],
+            score_threshold=0,
+            fast=False,
         )
         image_size = predictor.image_size
         if not isinstance(predictor.segmenter, YolactPP):

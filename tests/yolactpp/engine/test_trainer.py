@@ -91,11 +91,14 @@ def test_a_stop_within_a_validation_is_caught_up(tmp_path: Path) -> None:
 
 
 def test_a_finished_state_is_only_evaluated(tmp_path: Path) -> None:
+    """As after a kill between the final validation and the writing of its result."""
     finished(tmp_path)
+    records = without_speed(tmp_path / "metrics.jsonl")
     again = toy_trainer(tmp_path, loader_from=lambda _start: iter(()))
     assert again.resume() == 20
     again.run()
     assert again.evaluator.calls == 1  # type: ignore[attr-defined]
+    assert without_speed(tmp_path / "metrics.jsonl") == records
 
 
 def test_metrics_hold_rate_losses_and_norm(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from yolactpp.engine.step import OptimizerStep
 from yolactpp.engine.trainer import Cadence, Surroundings, Trainer
 from yolactpp.engine.training_state import ModelIdentity, TrainingState
 from yolactpp.run_dir import RunDir
-from yolactpp.structures import Detections, Targets
+from yolactpp.structures import Targets
 
 CPU = torch.device("cpu")
 BATCH = 4
@@ -50,9 +50,6 @@ class ToySegmenter(nn.Module):
         mask = (self.layer(noisy_B3) - 1).square().mean()
         box = self.layer.weight.square().sum() * (1 + progress)
         return {"box": box, "mask": mask, "mask/mse": mask.detach()}
-
-    def detect(self, images_B3HW: Tensor, sizes_hw: Any, stopwatch: Any = None) -> list[Detections]:
-        raise NotImplementedError
 
 
 class ToyEvaluator:

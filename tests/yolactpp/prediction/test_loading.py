@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from pycocotools import mask as coco_mask
+from torch import nn
 
 import yolactpp
 from tests.yolactpp.prediction.made_model import CATEGORY_IDS, CLASS_NAMES, make_checkpoint, scene
@@ -141,6 +142,21 @@ def test_thresholds(checkpoint: Path) -> None:
     assert len(sure) == int((every.scores_N > 0.6).sum())
     (few,) = yolactpp.load(checkpoint, "cpu", max_detections=3)(RGB)
     assert torch.equal(few.scores_N, every.scores_N[:3])
+
+
+def test_the_fast_network_finds_the_same(checkpoint: Path) -> None:
+    fast = yolactpp.load(checkpoint, "cpu", score_threshold=0)
+    plain = yolactpp.load(checkpoint, "cpu", score_threshold=0, fast=False)
+    norms = [
+        sum(isinstance(part, nn.BatchNorm2d) for part in each.segmenter.network.modules())
+        for each in (fast, plain)
+    ]
+    assert norms[0] == 0 < norms[1]
+    (quick,), (slow,) = fast(RGB), plain(RGB)
+    assert torch.equal(quick.labels_N, slow.labels_N)
+    torch.testing.assert_close(quick.scores_N, slow.scores_N, atol=1e-5, rtol=0)
+    torch.testing.assert_close(quick.boxes_N4, slow.boxes_N4, atol=1e-3, rtol=0)
+    assert (quick.masks_NHW != slow.masks_NHW).float().mean() < 1e-4
 
 
 def test_phantom_classes_are_left_out(tmp_path: Path) -> None:
