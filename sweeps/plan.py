@@ -8,7 +8,7 @@ Planning writes nothing. `sweeps.submit.submit(plan)` freezes and queues the run
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,6 +96,22 @@ def plan_resources(overrides: Sequence[str]) -> Resources:
     with Composer() as composer:
         base = composer.full(spelled_out(list(overrides)), hydra=True)
         return Resources.from_launcher(_launcher(base.hydra.launcher))
+
+
+def changed_resources(overrides: Sequence[str]) -> Callable[[Resources], Resources]:
+    """What settings make of the resources that a run had.
+
+    A `hydra/launcher` takes their place; without one, keys such as timeout_min=600 change them.
+    """
+    from sweeps.compose import Composer
+
+    with Composer() as composer:
+        parsed = composer.parse(spelled_out(list(overrides)))
+    if any(each.key_or_group == "hydra/launcher" for each in parsed):
+        resources = plan_resources(overrides)
+        return lambda _last: resources
+    keys = {each.key_or_group.removeprefix("hydra.launcher."): each.value() for each in parsed}
+    return lambda last: last.changed(keys)
 
 
 def _plan(composer: Composer, arguments: list[str]) -> Plan:

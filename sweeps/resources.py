@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 # Launcher keys that submitit's SLURM executor takes as they are.
@@ -95,22 +95,36 @@ class Resources:
                 f"hydra/launcher with _target_={target} runs by -m only; "
                 "sweeps submit takes slurm_1gpu, slurm_4gpu, slurm_cpu, local or one like them"
             )
-        known = {each.name for each in fields(cls)} - {"executor", "slurm"}
-        values = {k: v for k, v in launcher.items() if k in known and v is not None}
-        slurm = {k: v for k, v in launcher.items() if k in SLURM_KEYS and v is not None}
-        unknown = sorted(set(launcher) - known - set(SLURM_KEYS) - set(IGNORED))
+        told = {k: v for k, v in launcher.items() if v is not None and k not in IGNORED}
+        executor = "slurm" if kind == "SlurmLauncher" else "local"
+        return cls(executor=executor).changed(told)
+
+    def changed(self, keys: Mapping[str, Any]) -> Resources:
+        """These resources with some of a launcher's keys set.
+
+        Raises:
+            ValueError: a key that is not known, or a value out of range.
+        """
+        unknown = sorted(set(keys) - _names())
         if unknown:
             raise ValueError(
                 f"hydra.launcher.{unknown[0]} is not known here; put what only sbatch knows into "
                 "hydra.launcher.additional_parameters"
             )
-        executor = "slurm" if kind == "SlurmLauncher" else "local"
-        return cls(
-            **{**values, "setup": tuple(values.get("setup", ()))}, executor=executor, slurm=slurm
-        )
+        own = {k: v for k, v in keys.items() if k not in SLURM_KEYS}
+        if "setup" in own:
+            own["setup"] = tuple(own["setup"])
+        slurm = {k: v for k, v in keys.items() if k in SLURM_KEYS}
+        return replace(self, **own, slurm=self.slurm | slurm)
 
 
 def spelled_out(overrides: list[str]) -> list[str]:
     """Overrides as Hydra wants them: `nodes=2` is short for `hydra.launcher.nodes=2`."""
-    names = {each.name for each in fields(Resources)} - {"executor", "slurm"} | set(SLURM_KEYS)
-    return [f"hydra.launcher.{each}" if each.split("=")[0] in names else each for each in overrides]
+    return [
+        f"hydra.launcher.{each}" if each.split("=")[0] in _names() else each for each in overrides
+    ]
+
+
+def _names() -> set[str]:
+    """Keys of a launcher that mean something here."""
+    return {each.name for each in fields(Resources)} - {"executor", "slurm"} | set(SLURM_KEYS)

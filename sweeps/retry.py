@@ -7,13 +7,13 @@ good checkpoint, with their frozen settings and today's code. Earlier attempts s
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from sweeps.executor import Executor
 from sweeps.filters import select
 from sweeps.ledger import Content, Ledger
-from sweeps.plan import plan_resources
+from sweeps.plan import changed_resources
 from sweeps.queueing import MAX_REQUEUES, executors, queue_runs
 from sweeps.resources import Resources
 from sweeps.state import BROKEN, RunState, Standing, sweep_states
@@ -38,8 +38,7 @@ def run(args: argparse.Namespace) -> int:
     """Queue again and say what was queued."""
     overrides = [each for each in args.settings if is_resource(each)]
     filters = [each for each in args.settings if each not in overrides]
-    resources = plan_resources(overrides) if overrides else None
-    jobs = retry(args.folder, filters, args.only, resources)
+    jobs = retry(args.folder, filters, args.only, changed_resources(overrides))
     for path, job in jobs.items():
         print(f"queued {path.name} as {job}")
     print(f"{len(jobs)} runs queued again")
@@ -50,7 +49,7 @@ def retry(
     folder: Path,
     filters: Sequence[str] = (),
     only: str | None = None,
-    resources: Resources | None = None,
+    change: Callable[[Resources], Resources] = lambda last: last,
     known: Mapping[str, Executor] | None = None,
 ) -> dict[Path, str]:
     """Queue broken runs again; run folder -> job id.
@@ -59,7 +58,7 @@ def retry(
         folder: a sweep's folder, or a run's.
         filters: by config values.
         only: one of REASONS; None takes what is broken, but not what was cancelled.
-        resources: in place of those of each run's last attempt.
+        change: makes a run's resources of those of its last attempt.
     """
     known = executors() if known is None else known
     sweeps = {state.run.path.parent for state in sweep_states(folder, known)}
@@ -69,7 +68,7 @@ def retry(
         with ledger.locked():
             states = [s for s in sweep_states(folder, known) if s.run.path.parent == sweep]
             broken = [state for state in select(states, filters) if is_wanted(state, only)]
-            jobs |= _queue(ledger, broken, resources, known)
+            jobs |= _queue(ledger, broken, change, known)
     return jobs
 
 
@@ -95,7 +94,7 @@ def is_resource(setting: str) -> bool:
 def _queue(
     ledger: Ledger,
     states: Collection[RunState],
-    resources: Resources | None,
+    change: Callable[[Resources], Resources],
     known: Mapping[str, Executor],
 ) -> dict[Path, str]:
     """Runs that share resources go into one submission."""
@@ -103,9 +102,10 @@ def _queue(
     groups: dict[str, list[RunState]] = {}
     chosen: dict[str, tuple[Resources, int]] = {}
     for state in states:
-        own, max_requeues = _last(state, content)
-        key = repr(resources or own) + str(max_requeues)
-        chosen[key] = (resources or own, max_requeues)
+        last, max_requeues = _last(state, content)
+        resources = change(last)
+        key = repr(resources) + str(max_requeues)
+        chosen[key] = (resources, max_requeues)
         groups.setdefault(key, []).append(state)
     jobs: dict[Path, str] = {}
     for key, members in groups.items():

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from omegaconf import OmegaConf
 
 import sweeps
 from sweeps.compose import Composer
-from sweeps.plan import Plan, plan_resources
+from sweeps.plan import Plan, changed_resources, plan_resources
 from sweeps.resources import Resources, spelled_out
 from yolactpp.frozen_run import freeze_run, read_config
 
@@ -94,6 +95,17 @@ def test_launchers_describe_resources(launcher: list[str], expected: dict) -> No
     resources = plan_resources(launcher)
     assert {key: getattr(resources, key) for key in expected} == expected
     assert Resources.from_json(resources.as_json()) == resources
+
+
+def test_a_key_alone_changes_what_a_run_had_and_a_launcher_takes_its_place() -> None:
+    had = plan_resources(["hydra/launcher=slurm_4gpu", "partition=high", "timeout_min=60"])
+    longer = changed_resources(["timeout_min=2880", "hydra.launcher.qos=long"])(had)
+    assert longer == replace(had, timeout_min=2880, slurm={"partition": "high", "qos": "long"})
+    assert changed_resources([])(had) == had
+    smaller = changed_resources(["hydra/launcher=slurm_1gpu", "timeout_min=5"])(had)
+    assert smaller == plan_resources(["hydra/launcher=slurm_1gpu", "timeout_min=5"])
+    with pytest.raises(ValueError, match=r"hydra\.launcher\.timeout is not known here"):
+        changed_resources(["hydra.launcher.timeout=5"])(had)
 
 
 @pytest.mark.parametrize(

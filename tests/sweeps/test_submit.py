@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import sweeps
+from sweeps import __main__ as command_line
 from sweeps.cancel import cancel
 from sweeps.executor import JobView, Life
 from sweeps.ledger import Ledger
@@ -132,8 +133,19 @@ def test_retry_takes_the_last_resources_unless_told(plan: Plan, fake: FakeExecut
     retry(plan.folder, [f"run={run.name}"], known={"local": fake})
     assert fake.orders[-1].resources == plan.resources
     end(fake, Ledger(plan.folder).read().latest()[run.name].job)
-    retry(plan.folder, resources=Resources(timeout_min=99), known={"local": fake})
-    assert fake.orders[-1].resources.timeout_min == 99
+    retry(plan.folder, change=lambda _last: Resources(timeout_min=99), known={"local": fake})
+    assert fake.orders[-1].resources == Resources(timeout_min=99)
+
+
+def test_the_command_gives_a_run_more_time(
+    plan: Plan, fake: FakeExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweeps.retry.executors", lambda: {"local": fake})
+    jobs = submit(plan, known={"local": fake}).jobs
+    end(fake, next(iter(jobs.values())))
+    words = ["retry", str(plan.folder), "--only", "failed", "timeout_min=2880"]
+    assert command_line.main(words) == 0
+    assert fake.orders[-1].resources == replace(plan.resources, timeout_min=2880)
 
 
 def test_cancel_ends_only_what_was_chosen(plan: Plan, fake: FakeExecutor) -> None:
