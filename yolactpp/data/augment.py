@@ -13,7 +13,8 @@ from torch import Tensor
 
 from yolactpp.data.coco import Sample
 from yolactpp.data.orient import orient, orient_boxes
-from yolactpp.data.photometric import Distortion, distort, draw_distortion
+from yolactpp.data.photometric import distort, draw_distortion
+from yolactpp.data.plan import Plan
 from yolactpp.data.resize import (
     normalise,
     resize_image,
@@ -21,6 +22,7 @@ from yolactpp.data.resize import (
     resize_on_canvas,
     without_small_boxes,
 )
+from yolactpp.data.unrendered import UnrenderedImages
 from yolactpp.data.view import (
     CROP_MIN_IOUS,
     CropRule,
@@ -31,7 +33,10 @@ from yolactpp.data.view import (
     visible_part,
 )
 
+# Boxes [n, 4] relative float32, labels [n] int64, masks [n, S, S] uint8; crowds last.
+Truth = tuple[Tensor, Tensor, Tensor]
 TrainItem = tuple[Tensor, Tensor, Tensor, Tensor]
+UnrenderedItem = tuple[UnrenderedImages, Tensor, Tensor, Tensor]
 
 
 class TrainTransform:
@@ -109,9 +114,18 @@ class TrainTransform:
             rng: the only source of randomness.
 
         Returns:
-            image [3, S, S] normalised RGB float32, boxes [n, 4] relative float32, labels [n] int64,
-            masks [n, S, S] uint8; crowds last.
+            image [3, S, S] normalised RGB float32, then its `Truth`.
         """
+        plan, truth = self._draw(sample, rng)
+        return (normalise(self._image(sample.image_bgr, plan)), *truth)
+
+    def unrendered(self, sample: Sample, rng: np.random.RandomState) -> UnrenderedItem:
+        """The same item from the same draws, its image left to yolactpp.data.rendering."""
+        plan, truth = self._draw(sample, rng)
+        return (UnrenderedImages.of(sample.image_bgr, plan, self.image_size), *truth)
+
+    def _draw(self, sample: Sample, rng: np.random.RandomState) -> tuple[Plan, Truth]:
+        """All draws, in the original's order, and what they make of the objects."""
         height, width = sample.image_bgr.shape[:2]
         view, kept = View(0, 0, width, height), np.arange(len(sample.labels))
         distortion = draw_distortion(rng) if self.photometric else None
@@ -123,54 +137,42 @@ class TrainTransform:
         flipped = _coin(rng, self.flip_probability)
         turns = rng.randint(1, 4) if _coin(rng, self.rotate_probability) else 0
 
+        plan = Plan(view, distortion, mirrored, flipped, turns)
         boxes = shift_and_clip(sample.boxes_xyxy[kept], view)
-        boxes = orient_boxes(boxes, view, mirrored, flipped, turns)
-        sides = (view.height, view.width) if turns % 2 else (view.width, view.height)
-        boxes = boxes * (self.image_size / np.array(sides * 2))
+        boxes = orient_boxes(boxes, view, *plan.orientation)
+        boxes = boxes * (self.image_size / np.array(plan.sides_hw[::-1] * 2))
         solid = without_small_boxes(boxes, self.min_box_side)
         boxes, kept = boxes[solid], kept[solid]
-
-        turned = mirrored, flipped, turns
-        image = self._image(sample.image_bgr, view, distortion, turned)
-        masks = self._masks(sample.masks, kept, view, turned)
-        return (
-            normalise(image),
+        truth = (
             torch.from_numpy((boxes / self.image_size).astype(np.float32)),
             torch.from_numpy(sample.labels[kept]),
-            torch.from_numpy(masks),
+            torch.from_numpy(self._masks(sample.masks, kept, plan)),
         )
+        return plan, truth
 
-    def _image(
-        self,
-        image_bgr: np.ndarray,
-        view: View,
-        distortion: Distortion | None,
-        turned: tuple[bool, bool, int],
-    ) -> np.ndarray:
+    def _image(self, image_bgr: np.ndarray, plan: Plan) -> np.ndarray:
         """What is in view, distorted, on the mean colour, resized: BGR float32 [S, S, 3]."""
+        view = plan.view
         seen, (top, bottom, left, right) = visible_part(image_bgr, view)
         seen = seen.astype(np.float32)
-        if distortion is not None and seen.size:
-            seen = distort(seen, distortion)
-        seen = orient(seen, *turned)
+        if plan.distortion is not None and seen.size:
+            seen = distort(seen, plan.distortion)
+        seen = orient(seen, *plan.orientation)
         if not (top or bottom or left or right):
             return resize_image(seen, self.image_size)
         place = np.array([[left, top, view.width - right, view.height - bottom]])
-        x, y, _, _ = orient_boxes(place, view, *turned)[0]
-        sides = (view.width, view.height) if turned[2] % 2 else (view.height, view.width)
-        return resize_on_canvas(seen, (y, x), sides, self.image_size)
+        x, y, _, _ = orient_boxes(place, view, *plan.orientation)[0]
+        return resize_on_canvas(seen, (y, x), plan.sides_hw, self.image_size)
 
-    def _masks(
-        self, sources: np.ndarray, kept: np.ndarray, view: View, turned: tuple[bool, bool, int]
-    ) -> np.ndarray:
+    def _masks(self, sources: np.ndarray, kept: np.ndarray, plan: Plan) -> np.ndarray:
         """The kept masks in view, resized: uint8 [n, S, S].
 
         Only an object's own block is pasted on a canvas that all share, and cleared again: an image
         of hundreds of small objects costs hundreds of resizes, not of full-size copies.
         """
         masks = np.zeros((len(kept), self.image_size, self.image_size), np.uint8)
-        sides = (view.width, view.height) if turned[2] % 2 else (view.height, view.width)
-        canvas = np.zeros(sides, np.uint8)
+        view = plan.view
+        canvas = np.zeros(plan.sides_hw, np.uint8)
         for mask, source in zip(masks, kept, strict=True):
             left, top, width, height = cv2.boundingRect(sources[source])
             corners = np.array([[left, top, left + width, top + height]])
@@ -178,8 +180,8 @@ class TrainTransform:
             x1, y1, x2, y2 = inside[0] + [view.left, view.top, view.left, view.top]
             if x1 >= x2 or y1 >= y2:
                 continue
-            block = orient(sources[source][y1:y2, x1:x2], *turned)
-            x1, y1, x2, y2 = orient_boxes(inside, view, *turned)[0]
+            block = orient(sources[source][y1:y2, x1:x2], *plan.orientation)
+            x1, y1, x2, y2 = orient_boxes(inside, view, *plan.orientation)[0]
             canvas[y1:y2, x1:x2] = block
             resize_mask(canvas, mask)
             canvas[y1:y2, x1:x2] = 0

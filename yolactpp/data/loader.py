@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from yolactpp.data.augment import TrainItem
+from yolactpp.data.augment import TrainItem, TrainTransform, UnrenderedItem
 from yolactpp.data.coco import CocoDataset, Sample
+from yolactpp.data.unrendered import UnrenderedImages
 from yolactpp.structures import Targets
 
 REDRAWS = 100
@@ -39,7 +40,7 @@ class Draw:
 
 def train_loader(
     dataset: CocoDataset,
-    transform: Callable[[Sample, np.random.RandomState], TrainItem],
+    transform: TrainTransform,
     *,
     batch_size: int,
     seed: int,
@@ -50,12 +51,13 @@ def train_loader(
     workers: int = 0,
     shuffle: bool = True,
     pin_memory: bool = False,
+    unrendered: bool = False,
 ) -> DataLoader:
     """One batch `(images_B3SS, Targets)` for each iteration start_iteration..iterations-1.
 
     Args:
         dataset: the training split.
-        transform: `(sample, rng) -> (image, boxes, labels, masks)`.
+        transform: augments each sample.
         batch_size: images of the global batch; each rank yields its share, in order of rank.
         seed: with the epoch it gives the order, with epoch and image each sample's randomness.
         start_iteration: first iteration, 0 or where a checkpoint stands.
@@ -65,6 +67,8 @@ def train_loader(
         workers: processes that load; never changes what is loaded.
         shuffle: whether each epoch has its own order.
         pin_memory: whether batches come in page-locked memory.
+        unrendered: whether `UnrenderedImages` take the place of the images, for
+            `yolactpp.data.rendering.RenderedBatches`.
 
     Raises:
         ValueError: fewer images in the batch than processes.
@@ -84,9 +88,14 @@ def train_loader(
         shuffle,
     )
     return DataLoader(
-        _TrainItems(dataset, transform, seed),
+        _TrainItems(
+            dataset,
+            transform.unrendered if unrendered else transform,
+            seed,
+            redraw=transform.redraw_empty_images,
+        ),
         batch_sampler=sampler,
-        collate_fn=collate,
+        collate_fn=collate_unrendered if unrendered else collate,
         generator=torch.Generator().manual_seed(seed),
         num_workers=workers,
         worker_init_fn=_start_worker,
@@ -172,19 +181,27 @@ def collate(items: list[TrainItem]) -> tuple[Tensor, Targets]:
     return torch.stack(images), Targets.from_images(boxes, labels, masks)
 
 
-class _TrainItems(Dataset[TrainItem]):
+def collate_unrendered(items: list[UnrenderedItem]) -> tuple[UnrenderedImages, Targets]:
+    """The same for images whose pixels are still to be computed."""
+    images, boxes, labels, masks = (list(each) for each in zip(*items, strict=True))
+    return UnrenderedImages.together(images), Targets.from_images(boxes, labels, masks)
+
+
+class _TrainItems(Dataset[TrainItem | UnrenderedItem]):
     def __init__(
         self,
         dataset: CocoDataset,
-        transform: Callable[[Sample, np.random.RandomState], TrainItem],
+        transform: Callable[[Sample, np.random.RandomState], TrainItem | UnrenderedItem],
         seed: int,
+        *,
+        redraw: bool,
     ) -> None:
         self.dataset = dataset
         self.transform = transform
         self.seed = seed
-        self.redraw = bool(getattr(transform, "redraw_empty_images", False))
+        self.redraw = redraw
 
-    def __getitem__(self, draw: Draw) -> TrainItem:
+    def __getitem__(self, draw: Draw) -> TrainItem | UnrenderedItem:
         """An image that lost all its boxes is replaced where the protocol says so."""
         rng = random_state(self.seed, draw.epoch, draw.index)
         item = self.transform(self.dataset[draw.index], rng)

@@ -16,6 +16,16 @@ def orient(pixels: np.ndarray, mirrored: bool, flipped: bool, turns: int) -> np.
     return np.ascontiguousarray(np.rot90(pixels, turns))
 
 
+def source_axes(
+    mirrored: bool, flipped: bool, turns: int
+) -> tuple[tuple[int, bool], tuple[int, bool]]:
+    """What `orient` makes rows and columns of: the source's axis, and whether it runs backwards."""
+    rows, columns = (0, flipped), (1, mirrored)
+    for _ in range(turns):
+        rows, columns = (columns[0], not columns[1]), rows
+    return rows, columns
+
+
 def orient_boxes(
     boxes: np.ndarray, view: View, mirrored: bool, flipped: bool, turns: int
 ) -> np.ndarray:

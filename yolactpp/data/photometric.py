@@ -64,5 +64,20 @@ def distort(image: np.ndarray, distortion: Distortion) -> np.ndarray:
     return image
 
 
+def amounts(distortion: Distortion) -> tuple[float, float, float, float, float]:
+    """Brightness, contrast before the colours, saturation, hue in degrees, contrast after them.
+
+    What is left alone has the amount that changes nothing, 0 or 1.
+    """
+    contrast = 1.0 if distortion.contrast is None else distortion.contrast
+    return (
+        distortion.brightness or 0.0,
+        contrast if distortion.contrast_first else 1.0,
+        1.0 if distortion.saturation is None else distortion.saturation,
+        distortion.hue or 0.0,
+        1.0 if distortion.contrast_first else contrast,
+    )
+
+
 def _maybe(rng: np.random.RandomState, low: float, high: float) -> float | None:
     return rng.uniform(low, high) if rng.randint(2) else None

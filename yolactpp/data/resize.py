@@ -47,8 +47,8 @@ def resize_on_canvas(
         size: side of the result.
     """
     framed = cv2.copyMakeBorder(image, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=MEAN_BGR)
-    rows, upper, lower, down = _taps(canvas[0], corner[0], image.shape[0], size)
-    columns, before, after, along = _taps(canvas[1], corner[1], image.shape[1], size)
+    rows, upper, lower, down = _taps_of_image(canvas[0], corner[0], image.shape[0], size)
+    columns, before, after, along = _taps_of_image(canvas[1], corner[1], image.shape[1], size)
     lines = framed[upper] * (1 - down)[:, None, None] + framed[lower] * down[:, None, None]
     part = lines[:, before] * (1 - along)[:, None] + lines[:, after] * along[:, None]
     resized = np.empty((size, size, 3), np.float32)
@@ -57,17 +57,24 @@ def resize_on_canvas(
     return resized
 
 
-def _taps(
-    canvas: int, offset: int, length: int, size: int
-) -> tuple[slice, np.ndarray, np.ndarray, np.ndarray]:
-    """Along one axis: which results see the image, the two framed pixels of each, the second's
-    weight. Half-pixel centres, the canvas' edge repeated.
+def taps(canvas: int, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Along one axis of a canvas: the two pixels that each of `size` results mixes, int64, and the
+    second's weight, float32. Half-pixel centres, the canvas' edge repeated.
     """
     position = (np.arange(size) + 0.5) * (canvas / size) - 0.5
     position = np.clip(position, 0, canvas - 1)
     first = np.floor(position).astype(np.int64)
     second = np.minimum(first + 1, canvas - 1)
-    weight = (position - first).astype(np.float32)
+    return first, second, (position - first).astype(np.float32)
+
+
+def _taps_of_image(
+    canvas: int, offset: int, length: int, size: int
+) -> tuple[slice, np.ndarray, np.ndarray, np.ndarray]:
+    """`taps` of the image alone: which results see it, the two pixels of each, with a frame of one
+    pixel around the image, and the second's weight.
+    """
+    first, second, weight = taps(canvas, size)
     seen = np.flatnonzero((second >= offset) & (first < offset + length))
     seen_slice = slice(seen[0], seen[-1] + 1) if len(seen) else slice(0, 0)
     framed = [np.clip(tap[seen_slice] - offset, -1, length) + 1 for tap in (first, second)]
