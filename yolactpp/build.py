@@ -24,6 +24,7 @@ from yolactpp.data.checks import check_dataset
 from yolactpp.data.coco import CocoDataset
 from yolactpp.data.generated import ensure_dataset
 from yolactpp.data.loader import eval_loader, train_loader
+from yolactpp.data.rendering import RenderedBatches
 from yolactpp.data.resize import EvalTransform
 from yolactpp.engine.batches import Batch
 from yolactpp.engine.checkpoint import load_checkpoint
@@ -195,9 +196,11 @@ def build_loader(
 ) -> Callable[[int], Iterable[Batch]]:
     """Training batches from any iteration on, this rank's share of each."""
     transform = make(config["augmentation"])
+    # Runs frozen before there was a choice leave the pixels to the workers.
+    on_device = config["runtime"].get("augment_on", "workers") == "device"
 
     def loader_from(start_iteration: int) -> Iterable[Batch]:
-        return train_loader(
+        loader = train_loader(
             dataset,
             transform,
             batch_size=config["batch_size"]["total"],
@@ -209,7 +212,9 @@ def build_loader(
             workers=choose_workers(config["runtime"]["workers"], world, device),
             shuffle=config["protocol"]["shuffle"],
             pin_memory=device.type == "cuda",
+            unrendered=on_device,
         )
+        return RenderedBatches(loader, device) if on_device else loader
 
     return loader_from
 

@@ -26,6 +26,7 @@ SECTION_OPTIONS = {
     "logger": "jsonl",
 }
 PRECISIONS = ("fp32", "bf16", "fp16")
+AUGMENT_ON = ("workers", "device")
 WHOLE_NUMBERS = (
     "seed",
     "image_size",
@@ -80,6 +81,11 @@ def check_settings(config: dict[str, Any]) -> None:
     if config["precision"] not in PRECISIONS:
         raise BadInputError(
             f"precision={config['precision']}: choose one of {', '.join(PRECISIONS)}"
+        )
+    augment_on = config["runtime"].get("augment_on", "workers")
+    if augment_on not in AUGMENT_ON:
+        raise BadInputError(
+            f"runtime.augment_on={augment_on}: choose one of {', '.join(AUGMENT_ON)}"
         )
     try:
         schedule_of(config)

@@ -30,6 +30,11 @@ def changed(key: str, value: Any) -> dict[str, Any]:
         ("image_size", 8, r"image_size=8: at least 32"),
         ("seed", 1.5, r"seed=1.5: a whole number"),
         ("precision", "fp8", r"precision=fp8: choose one of fp32, bf16, fp16"),
+        (
+            "runtime.augment_on",
+            "gpu",
+            r"runtime.augment_on=gpu: choose one of workers, device",
+        ),
     ],
 )
 def test_values_out_of_range_are_named(key: str, value: Any, named: str) -> None:

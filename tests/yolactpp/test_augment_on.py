@@ -1,0 +1,36 @@
+"""`runtime.augment_on`: the same run, whoever computes the pixels."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.yolactpp.tiny_run import tiny_config
+from yolactpp.frozen_run import freeze_run
+from yolactpp.run_dir import RunDir, read_json, read_jsonl
+from yolactpp.train import train_run
+
+# Rounding grows from step to step, as with every change in the order of additions.
+STEPS = 4
+TOLERANCE = 1e-3
+
+
+def trained(folder: Path, *overrides: str) -> RunDir:
+    steps = (f"schedule.iterations={STEPS}", "augmentation=ssd", "model.network.channels=16")
+    data = f"data_root={folder.parent}/data"
+    run = freeze_run(tiny_config(folder, *steps, data, *overrides))
+    train_run(run.path)
+    return run
+
+
+def losses(run: RunDir) -> list[float]:
+    return [record["total"] for record in read_jsonl(run.metrics) if "total" in record]
+
+
+@pytest.mark.parametrize("layout", [(), ("batch_size.accumulate=2", "runtime.channels_last=false")])
+def test_losses_are_those_of_the_workers(tmp_path: Path, layout: tuple[str, ...]) -> None:
+    workers = trained(tmp_path / "workers", *layout, "runtime.augment_on=workers")
+    device = trained(tmp_path / "device", *layout, "runtime.augment_on=device")
+    assert workers.path.name == device.path.name
+    assert len(losses(workers)) == STEPS
+    assert losses(device) == pytest.approx(losses(workers), rel=TOLERANCE)
+    assert read_json(device.status)["state"] == "finished"
