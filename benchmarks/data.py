@@ -4,7 +4,8 @@
 
 One process, one thread. Without --root: synthetic butts at 128 px and at 512 px (trained at 550).
 The stages are read from memory-warm files: `decode` the image alone, `sample` with its masks,
-`transform` the augmentation alone, `batch` everything up to the collated batch of eight.
+`transform` the augmentation alone, `batch` everything up to the collated batch of eight, and
+`unrendered` what of that is left for a worker with `runtime.augment_on=device`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -40,10 +42,10 @@ def measure(name: str, root: Path, transform: TrainTransform, images: int) -> No
     indices = [number % len(dataset) for number in range(images)]
     samples = [dataset[index] for index in indices[:64]]
 
-    def batches() -> None:
+    def batches(*, unrendered: bool) -> None:
         iterations = max(1, images // BATCH)
         options = {"batch_size": BATCH, "seed": 0, "start_iteration": 0, "iterations": iterations}
-        for _ in train_loader(dataset, transform, **options):
+        for _ in train_loader(dataset, transform, **options, unrendered=unrendered):
             pass
 
     stages: dict[str, Callable[[], object]] = {
@@ -53,7 +55,8 @@ def measure(name: str, root: Path, transform: TrainTransform, images: int) -> No
             transform(samples[number % len(samples)], random_state(0, number))
             for number in range(images)
         ],
-        "batch": batches,
+        "batch": partial(batches, unrendered=False),
+        "unrendered": partial(batches, unrendered=True),
     }
     objects = sum(len(sample.labels) for sample in samples) / len(samples)
     print(f"{name}: {len(dataset)} images, {objects:.1f} objects an image in the first 64")
