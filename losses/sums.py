@@ -39,7 +39,7 @@ class _OverlapSums(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         probs = torch.empty_like(logits)
         overlap, found = logits.new_empty(2, len(logits))
-        for part in groups(logits, tensors=3):
+        for part in groups(logits, tensors=1):
             torch.sigmoid(logits[part], out=probs[part])
             part_weight = None if weight is None else weight[part]
             overlap[part], found[part] = _sums(probs[part], target[part], part_weight, squared)
@@ -55,7 +55,7 @@ class _OverlapSums(torch.autograd.Function):
         probs, target, weight = ctx.saved_tensors
         slope = torch.empty_like(probs)
         grad_overlap, grad_found = grad_overlap[:, None, None], grad_found[:, None, None]
-        for part in groups(probs, tensors=3):
+        for part in groups(probs, tensors=1):
             line = torch.mul(target[part], grad_overlap[part], out=slope[part])
             line.add_(probs[part] * (2 * grad_found[part]) if ctx.squared else grad_found[part])
             torch.ops.aten.sigmoid_backward.grad_input(line, probs[part], grad_input=line)
