@@ -30,6 +30,7 @@ Task = Callable[[DictConfig], Any]
 
 FAILED, BAD_INPUT, INTERRUPTED, PREEMPTED = 1, 2, 130, 143
 FULL_ERROR = "HYDRA_FULL_ERROR"
+MULTIRUN = ("-m", "--multirun")
 EXPECTED = (BadInputError, CheckpointError, NonFiniteError, OSError, MemoryError)
 
 
@@ -42,11 +43,11 @@ def run(task: Task, config_name: str) -> NoReturn:
     """
     show_trace = os.environ.get(FULL_ERROR) == "1" or "runtime.debug=true" in sys.argv
     log_to_stderr()
-    sys.argv[1:] = quote_numbers(sys.argv[1:])
+    sys.argv[1:] = multirun_first(quote_numbers(sys.argv[1:]))
     # Hydra then hands exceptions on instead of printing them itself.
     os.environ[FULL_ERROR] = "1"
     try:
-        reported = _report_errors(task, show_trace)
+        reported = _report_errors(task, config_name, show_trace)
         hydra.main(version_base="1.3", config_path="pkg://conf", config_name=config_name)(
             reported
         )()
@@ -59,6 +60,12 @@ def run(task: Task, config_name: str) -> NoReturn:
     sys.exit(0)
 
 
+def multirun_first(arguments: list[str]) -> list[str]:
+    """`-m` wherever it was typed: Hydra takes overrides on one side of it only."""
+    flags = [each for each in arguments if each in MULTIRUN]
+    return flags[:1] + [each for each in arguments if each not in MULTIRUN]
+
+
 def describe(error: BaseException, config_name: str) -> str:
     """One message: what was wrong, its value, the mend."""
     if isinstance(error, MissingConfigException):
@@ -66,9 +73,12 @@ def describe(error: BaseException, config_name: str) -> str:
     if isinstance(error, ConfigCompositionException | OmegaConfBaseException | HydraException):
         return _describe_composition(error, config_name)
     if isinstance(error, OSError) and not isinstance(error, TimeoutError):
+        fault = f"{error.filename or 'a file'}: {error.strerror or error}."
+        if config_name != "train":
+            return f"{fault} Once mended, type the same command again"
         return (
-            f"{error.filename or 'a file'}: {error.strerror or error}. What the last checkpoint "
-            "holds is kept; once mended, the same command goes on from there"
+            f"{fault} What the last checkpoint holds is kept; once mended, the same command goes "
+            "on from there"
         )
     if isinstance(error, (*EXPECTED, RunStopped)):
         return str(error)
@@ -84,7 +94,7 @@ def exit_status(error: BaseException) -> int:
     return FAILED
 
 
-def _report_errors(task: Task, show_trace: bool) -> Task:
+def _report_errors(task: Task, config_name: str, show_trace: bool) -> Task:
     """The task; a failing job is told of at once, and the other jobs of a multirun still run."""
 
     @functools.wraps(task)
@@ -97,7 +107,7 @@ def _report_errors(task: Task, show_trace: bool) -> Task:
         except Exception as error:
             if show_trace:
                 raise
-            _tell(describe(error, "train"))
+            _tell(describe(error, config_name))
             if HydraConfig.get().mode == RunMode.RUN:
                 sys.exit(exit_status(error))
             error.add_note(_told_here())

@@ -108,6 +108,7 @@ def test_messages_of_failures() -> None:
     said = cli.describe(full, "train")
     assert "metrics.jsonl: No space left on device" in said
     assert "goes on from there" in said
+    assert "checkpoint" not in cli.describe(full, "predict")
     assert "HYDRA_FULL_ERROR=1" in cli.describe(ZeroDivisionError("by zero"), "train")
 
 
@@ -119,7 +120,7 @@ def test_reasons() -> None:
 
 @pytest.mark.slow
 def test_a_multirun_goes_on_after_a_failing_run(tmp_path: Path) -> None:
-    status, said = finish(start(tmp_path, "-m", "loss=huber,mse", "schedule.iterations=2"))
+    status, said = finish(start(tmp_path, "loss=huber,mse", "-m", "schedule.iterations=2"))
     assert status == 0, said
     status, said = finish(
         start(tmp_path, "-m", "schedule.iterations=2", "loss=bce", "runtime.device=abacus,cpu")
