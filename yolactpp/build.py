@@ -20,6 +20,7 @@ from hydra.utils import get_object, instantiate
 from torch import Tensor, nn
 
 from losses import single
+from yolactpp.data.augment import TrainTransform
 from yolactpp.data.checks import check_dataset
 from yolactpp.data.coco import CocoDataset
 from yolactpp.data.generated import ensure_dataset
@@ -198,6 +199,11 @@ def build_loader(
     transform = make(config["augmentation"])
     # Runs frozen before there was a choice leave the pixels to the workers.
     on_device = config["runtime"].get("augment_on", "workers") == "device"
+    if on_device and not isinstance(transform, TrainTransform):
+        raise BadInputError(
+            f"runtime.augment_on=device: {type(transform).__name__} computes its own pixels, only "
+            "yolactpp.data.augment.TrainTransform leaves them to the device; choose workers"
+        )
 
     def loader_from(start_iteration: int) -> Iterable[Batch]:
         loader = train_loader(

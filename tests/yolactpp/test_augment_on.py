@@ -3,8 +3,12 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.yolactpp.tiny_run import tiny_config
+from yolactpp import build
+from yolactpp.engine.distributed import World
+from yolactpp.engine.failures import BadInputError
 from yolactpp.frozen_run import freeze_run
 from yolactpp.run_dir import RunDir, read_json, read_jsonl
 from yolactpp.train import train_run
@@ -34,3 +38,10 @@ def test_losses_are_those_of_the_workers(tmp_path: Path, layout: tuple[str, ...]
     assert len(losses(workers)) == STEPS
     assert losses(device) == pytest.approx(losses(workers), rel=TOLERANCE)
     assert read_json(device.status)["state"] == "finished"
+
+
+def test_an_augmentation_of_ones_own_stays_with_the_workers(tmp_path: Path) -> None:
+    own = {"_target_": "yolactpp.data.resize.EvalTransform", "image_size": 64}
+    config = {**tiny_config(tmp_path, "runtime.augment_on=device"), "augmentation": own}
+    with pytest.raises(BadInputError, match=r"augment_on=device: EvalTransform .*choose workers"):
+        build.build_loader(config, None, STEPS, World(), torch.device("cpu"))  # type: ignore[arg-type]

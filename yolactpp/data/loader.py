@@ -40,7 +40,7 @@ class Draw:
 
 def train_loader(
     dataset: CocoDataset,
-    transform: TrainTransform,
+    transform: Callable[[Sample, np.random.RandomState], TrainItem],
     *,
     batch_size: int,
     seed: int,
@@ -57,7 +57,7 @@ def train_loader(
 
     Args:
         dataset: the training split.
-        transform: augments each sample.
+        transform: augments each sample; for `unrendered` a TrainTransform.
         batch_size: images of the global batch; each rank yields its share, in order of rank.
         seed: with the epoch it gives the order, with epoch and image each sample's randomness.
         start_iteration: first iteration, 0 or where a checkpoint stands.
@@ -72,7 +72,13 @@ def train_loader(
 
     Raises:
         ValueError: fewer images in the batch than processes.
+        TypeError: another transform than TrainTransform, and `unrendered`.
     """
+    item_of: Callable[[Sample, np.random.RandomState], TrainItem | UnrenderedItem] = transform
+    if unrendered:
+        if not isinstance(transform, TrainTransform):
+            raise TypeError(f"{type(transform).__name__} renders its own pixels")
+        item_of = transform.unrendered
     if batch_size < world_size:
         raise ValueError(
             f"batch_size={batch_size} is less than the {world_size} processes that share it; "
@@ -90,9 +96,9 @@ def train_loader(
     return DataLoader(
         _TrainItems(
             dataset,
-            transform.unrendered if unrendered else transform,
+            item_of,
             seed,
-            redraw=transform.redraw_empty_images,
+            redraw=bool(getattr(transform, "redraw_empty_images", False)),
         ),
         batch_sampler=sampler,
         collate_fn=collate_unrendered if unrendered else collate,
