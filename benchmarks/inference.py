@@ -6,7 +6,7 @@
 The first row is the same network with torchvision's deformable convolution, and detection and masks
 in loops over images, classes and instances (`tests/references`). Random weights: the threshold is
 set so that 200 priors an image are candidates, as with a trained network. A variant is options
-joined by a plus: channels_last, fused (batch norm), bf16, compile, cuda_graphs.
+joined by a plus: channels_last, fused (batch norm), winograd, bf16, compile, cuda_graphs.
 """
 
 import argparse
@@ -20,12 +20,13 @@ from benchmarks.models import build_model, with_torchvision_dcn
 from benchmarks.turns import CLOCKS, print_against_first, seconds_in_turns
 from yolactpp.engine.compilation import compile_network
 from yolactpp.model.fuse import fused
+from yolactpp.model.winograd import use_winograd
 from yolactpp.model.yolactpp import YolactPP
 from yolactpp.timed_model import calm_head, confidence_of_rank
 
 CANDIDATES = 200
 ORIGINAL_SIZE = (480, 640)
-VARIANTS = "channels_last,channels_last+fused,channels_last+fused+bf16"
+VARIANTS = "channels_last,channels_last+fused,channels_last+fused+winograd,channels_last+fused+bf16"
 
 
 def loops(model: YolactPP, images_B3HW: Tensor, threshold: float) -> Callable[[], None]:
@@ -44,6 +45,8 @@ def loops(model: YolactPP, images_B3HW: Tensor, threshold: float) -> Callable[[]
 def ours(model: YolactPP, images_B3HW: Tensor, variants: list[str]) -> Callable[[], None]:
     """`YolactPP.detect` with options."""
     network = fused(model.network) if "fused" in variants else model.network
+    if "winograd" in variants:
+        use_winograd(network)
     if "channels_last" in variants:
         network = network.to(memory_format=torch.channels_last)
         images_B3HW = images_B3HW.contiguous(memory_format=torch.channels_last)

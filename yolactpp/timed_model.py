@@ -15,6 +15,7 @@ from yolactpp.engine.failures import BadInputError
 from yolactpp.loading import load
 from yolactpp.model.fuse import fused
 from yolactpp.model.network import YolactppNetwork
+from yolactpp.model.winograd import use_winograd
 from yolactpp.model.yolactpp import YolactPP
 
 Config = dict[str, Any]
@@ -55,6 +56,8 @@ def timed_model(settings: Config) -> tuple[YolactPP, int, torch.device]:
         segmenter = predictor.segmenter
     if settings["fuse"]:
         segmenter.network = fused(segmenter.network)
+    if settings["winograd"] and device.type == "cpu":
+        use_winograd(segmenter.network)
     if runtime["channels_last"]:
         segmenter.to(memory_format=torch.channels_last)
     try:
