@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,10 @@ from yolactpp.frozen_run import freeze_run, with_fingerprints
 from yolactpp.identity import folder_name
 from yolactpp.option_names import quote_numbers
 from yolactpp.run_dir import RunDir
+
+LAUNCHER = "hydra.launcher."
+# Options that know every key of an executor.
+LAUNCHER_OF = {"slurm": "slurm_1gpu", "local": "local"}
 
 if TYPE_CHECKING:
     from sweeps.compose import Composer
@@ -102,16 +107,27 @@ def changed_resources(overrides: Sequence[str]) -> Callable[[Resources], Resourc
     """What settings make of the resources that a run had.
 
     A `hydra/launcher` takes their place; without one, keys such as timeout_min=600 change them.
+
+    Raises:
+        ValueError: a setting that is no launcher's; from what is returned, a wrong key or value.
     """
     from sweeps.compose import Composer
 
     with Composer() as composer:
-        parsed = composer.parse(spelled_out(list(overrides)))
-    if any(each.key_or_group == "hydra/launcher" for each in parsed):
+        names = [each.key_or_group for each in composer.parse(spelled_out(list(overrides)))]
+    if "hydra/launcher" in names:
         resources = plan_resources(overrides)
         return lambda _last: resources
-    keys = {each.key_or_group.removeprefix("hydra.launcher."): each.value() for each in parsed}
-    return lambda last: last.changed(keys)
+    foreign = [name for name in names if not name.startswith(LAUNCHER)]
+    if foreign:
+        raise ValueError(f"{foreign[0]} says nothing of a run's resources: leave it out")
+    keys = {name.removeprefix(LAUNCHER).split(".")[0] for name in names}
+
+    @cache
+    def asked(launcher: str) -> Resources:
+        return plan_resources([f"hydra/launcher={launcher}", *overrides])
+
+    return lambda last: last.changed(keys, asked(LAUNCHER_OF[last.executor])) if keys else last
 
 
 def _plan(composer: Composer, arguments: list[str]) -> Plan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -95,36 +95,34 @@ class Resources:
                 f"hydra/launcher with _target_={target} runs by -m only; "
                 "sweeps submit takes slurm_1gpu, slurm_4gpu, slurm_cpu, local or one like them"
             )
-        told = {k: v for k, v in launcher.items() if v is not None and k not in IGNORED}
-        executor = "slurm" if kind == "SlurmLauncher" else "local"
-        return cls(executor=executor).changed(told)
-
-    def changed(self, keys: Mapping[str, Any]) -> Resources:
-        """These resources with some of a launcher's keys set.
-
-        Raises:
-            ValueError: a key that is not known, or a value out of range.
-        """
-        unknown = sorted(set(keys) - _names())
+        known = {each.name for each in fields(cls)} - {"executor", "slurm"}
+        values = {k: v for k, v in launcher.items() if k in known and v is not None}
+        slurm = {k: v for k, v in launcher.items() if k in SLURM_KEYS and v is not None}
+        unknown = sorted(set(launcher) - known - set(SLURM_KEYS) - set(IGNORED))
         if unknown:
             raise ValueError(
                 f"hydra.launcher.{unknown[0]} is not known here; put what only sbatch knows into "
                 "hydra.launcher.additional_parameters"
             )
-        own = {k: v for k, v in keys.items() if k not in SLURM_KEYS}
-        if "setup" in own:
-            own["setup"] = tuple(own["setup"])
-        slurm = {k: v for k, v in keys.items() if k in SLURM_KEYS}
-        return replace(self, **own, slurm=self.slurm | slurm)
+        executor = "slurm" if kind == "SlurmLauncher" else "local"
+        return cls(
+            **{**values, "setup": tuple(values.get("setup", ()))}, executor=executor, slurm=slurm
+        )
+
+    def changed(self, keys: Collection[str], to: Resources) -> Resources:
+        """These resources with some of a launcher's keys as in others.
+
+        What sbatch alone knows is added to: `additional_parameters` of both are kept.
+        """
+        own = {key: getattr(to, key) for key in keys if key in {each.name for each in fields(self)}}
+        if "additional_parameters" in own:
+            own["additional_parameters"] = self.additional_parameters | to.additional_parameters
+        slurm = {key: value for key, value in self.slurm.items() if key not in keys}
+        slurm |= {key: to.slurm[key] for key in keys if key in to.slurm}
+        return replace(self, **own, slurm=slurm)
 
 
 def spelled_out(overrides: list[str]) -> list[str]:
     """Overrides as Hydra wants them: `nodes=2` is short for `hydra.launcher.nodes=2`."""
-    return [
-        f"hydra.launcher.{each}" if each.split("=")[0] in _names() else each for each in overrides
-    ]
-
-
-def _names() -> set[str]:
-    """Keys of a launcher that mean something here."""
-    return {each.name for each in fields(Resources)} - {"executor", "slurm"} | set(SLURM_KEYS)
+    names = {each.name for each in fields(Resources)} - {"executor", "slurm"} | set(SLURM_KEYS)
+    return [f"hydra.launcher.{each}" if each.split("=")[0] in names else each for each in overrides]

@@ -104,8 +104,26 @@ def test_a_key_alone_changes_what_a_run_had_and_a_launcher_takes_its_place() -> 
     assert changed_resources([])(had) == had
     smaller = changed_resources(["hydra/launcher=slurm_1gpu", "timeout_min=5"])(had)
     assert smaller == plan_resources(["hydra/launcher=slurm_1gpu", "timeout_min=5"])
-    with pytest.raises(ValueError, match=r"hydra\.launcher\.timeout is not known here"):
-        changed_resources(["hydra.launcher.timeout=5"])(had)
+    no_partition = changed_resources(["partition=null", "setup=null"])(had)
+    assert no_partition == replace(had, slurm={})
+    excluding = replace(had, additional_parameters={"exclude": "node1"})
+    longer = changed_resources(["+hydra.launcher.additional_parameters.reservation=r"])(excluding)
+    assert longer.additional_parameters == {"exclude": "node1", "reservation": "r"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("hydra.launcher.timeout=5", "hydra.launcher.timeout"),
+        ("timeout_min=abc", "abc"),
+        ("timeout_min=600,700", "timeout_min"),
+        ("hydra.job.chdir=true", "hydra.job.chdir says nothing of a run's resources"),
+        ("runs_per_gpu=0", "runs_per_gpu"),
+    ],
+)
+def test_a_change_that_makes_no_sense_is_refused(setting: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        changed_resources([setting])(plan_resources(["hydra/launcher=slurm_1gpu"]))
 
 
 @pytest.mark.parametrize(
