@@ -111,8 +111,8 @@ def measure(
     """The least seconds of each, in `rounds` turns."""
     # As in a process that trains: once it has freed a great block, the C library keeps what is
     # freed, where before it may give it back after each call and fault it in again page by page.
-    del_me = torch.empty(7 << 20)
-    del del_me
+    freed_block = torch.empty(7 << 20)
+    del freed_block
     least = {name: seconds(loss, logits, target) for name, loss in candidates.items()}
     for _ in range(rounds):
         for name, loss in candidates.items():

@@ -40,7 +40,7 @@ def check_inputs(name: str, logits: Tensor, target: Tensor, weight: Tensor | Non
         TypeError: integer or boolean logits, target or weight.
         ValueError: another shape, a target outside [0, 1], a negative weight.
     """
-    if logits.ndim != 3:
+    if logits.ndim != 3 or 0 in logits.shape[1:]:
         raise ValueError(f"{name}: logits of shape {tuple(logits.shape)}, must be [N, H, W]")
     for label, tensor in (("logits", logits), ("target", target), ("weight", weight)):
         if tensor is None:
@@ -68,8 +68,26 @@ def check_result(name: str, values_N: Tensor, logits: Tensor) -> None:
     Raises:
         ValueError: NaN logits.
     """
-    if not _looks_at_values(logits) or not bool(values_N.detach().isnan().any()):
-        return
+    if _looks_at_values(logits) and bool(values_N.detach().isnan().any()):
+        _refuse_nan(name, logits)
+
+
+@contextmanager
+def nan_explains(name: str, logits: Tensor) -> Iterator[None]:
+    """Says of a loss that fails inside the block that its logits are NaN, where they are.
+
+    Raises:
+        ValueError: NaN logits, in place of the loss's own error.
+    """
+    try:
+        yield
+    except Exception:
+        if _looks_at_values(logits):
+            _refuse_nan(name, logits)
+        raise
+
+
+def _refuse_nan(name: str, logits: Tensor) -> None:
     if bool(logits.detach().isnan().any()):
         raise ValueError(f"{name}: logits hold NaN: look for the layer that diverged")
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from losses.checks import check_inputs, check_result
+from losses.checks import check_inputs, check_result, nan_explains
 from losses.instances import InstanceLoss, by_instances, values_of
 from losses.per_target import once_per_target
 from losses.ranges import Parameter, check_arguments, parameters_of
@@ -46,7 +46,7 @@ def mask_loss(
         can_be_negative: whether the value has no lower bound of 0, so that its weight cannot be
             learned.
         grouped: evaluate it, gradient and all, a few instances at a time. False for a function
-            that keeps no map for its backward pass.
+            that keeps one map at most for its backward pass.
         looks_outside: whether pixels of weight 0, or the map's size, can change the value; then it
             is always given whole maps, otherwise perhaps only a window that holds the region. So is
             a loss with `per_target`.
@@ -74,8 +74,8 @@ def mask_loss(
             scores = logits_NHW.to(dtype)
             if len(scores) == 0:
                 return scores.sum(dim=(1, 2))
-            with torch.autocast(scores.device.type, enabled=False):
-                bound = partial(function, **arguments)
+            bound = partial(function, **arguments)
+            with torch.autocast(scores.device.type, enabled=False), nan_explains(name, logits_NHW):
                 if grouped or arguments.get("per_pixel", False):
                     values_N = by_instances(bound, scores, tuple(inputs))
                 else:
@@ -85,7 +85,9 @@ def mask_loss(
 
         # What the wrapped function's fourth argument is, its callers need not know.
         shown = [each for each in signature(function).parameters.values() if each.name != "map_NHW"]
-        loss.__signature__ = signature(function).replace(parameters=shown)  # type: ignore[attr-defined]
+        loss.__signature__ = signature(function).replace(  # type: ignore[attr-defined]
+            parameters=shown, return_annotation=Tensor
+        )
         loss.kind = kind  # type: ignore[attr-defined]
         loss.can_be_negative = can_be_negative  # type: ignore[attr-defined]
         loss.looks_outside = looks_outside or per_target is not None  # type: ignore[attr-defined]

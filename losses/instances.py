@@ -58,7 +58,7 @@ def _put_slope_of_mean(result: MapWithSlope, out_NHW: Tensor) -> None:
         return
     total_N = weight_NHW.sum(dim=(1, 2))
     share_N = torch.where(total_N > 0, total_N, 1).reciprocal()
-    torch.mul(slope_NHW.mul_(weight_NHW), share_N[:, None, None], out=out_NHW)
+    torch.mul(slope_NHW * weight_NHW, share_N[:, None, None], out=out_NHW)
 
 
 class _ByInstances(torch.autograd.Function):

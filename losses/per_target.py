@@ -13,7 +13,10 @@ _MAPS: MutableMapping[Tensor, dict[MapOf, tuple[int, Tensor]]] = WeakTensorKeyDi
 
 
 def once_per_target(map_of: MapOf, target_NHW: Tensor) -> Tensor:
-    """`map_of(target)`, kept as long as this very target lives unchanged."""
+    """`map_of(target)`, kept as long as this very target lives unchanged.
+
+    What is written by way of `.data` or of the numpy array behind a tensor is not noticed.
+    """
     target_NHW = target_NHW if not target_NHW.requires_grad else target_NHW.detach()
     if target_NHW.is_inference():
         return _made(map_of, target_NHW)

@@ -10,12 +10,11 @@ from torch.autograd.function import once_differentiable
 class MapWithSlope(NamedTuple):
     """A pixel loss whose mean over the region `@mask_loss` takes, gradient and all.
 
-    A mask loss may return one in place of its values [N]: no graph is made then.
+    A mask loss may return one in place of its values [N]: groups of instances need no graph then.
 
     Args:
         value_NHW: the loss of each pixel, computed from the logits inside `torch.no_grad`.
-        slope_NHW: its derivative by the pixel's logit. Both are written into: hand over what
-            nobody else holds.
+        slope_NHW: its derivative by the pixel's logit.
         weight_NHW: per pixel, None for all ones.
     """
 

@@ -199,7 +199,8 @@ def build_loader(
     transform = make(config["augmentation"])
     # Runs frozen before there was a choice leave the pixels to the workers.
     on_device = config["runtime"].get("augment_on", "workers") == "device"
-    if on_device and not isinstance(transform, TrainTransform):
+    # Not isinstance: one that changes the pixels would be passed over.
+    if on_device and type(transform) is not TrainTransform:
         raise BadInputError(
             f"runtime.augment_on=device: {type(transform).__name__} computes its own pixels, only "
             "yolactpp.data.augment.TrainTransform leaves them to the device; choose workers"

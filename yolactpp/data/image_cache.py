@@ -17,7 +17,8 @@ class ImageCache:
     """Images of one data set, uint8 [H, W, 3] each, in their order.
 
     They lie in one tensor: forked processes share its pages, which no reference count touches, and
-    processes that start otherwise get it through shared memory, where torch moves it once.
+    processes that start otherwise get it through shared memory, where torch moves it once and which
+    must have the room (a container's 64 MB may not do).
 
     Args:
         sizes: height and width of each image, pixels.

@@ -76,7 +76,7 @@ def train_loader(
     """
     item_of: Callable[[Sample, np.random.RandomState], TrainItem | UnrenderedItem] = transform
     if unrendered:
-        if not isinstance(transform, TrainTransform):
+        if type(transform) is not TrainTransform:
             raise TypeError(f"{type(transform).__name__} renders its own pixels")
         item_of = transform.unrendered
     if batch_size < world_size:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 
@@ -13,9 +15,10 @@ LEAST_PIXELS = 256
 
 
 class WinogradConv2d(nn.Module):
-    """A 3×3 convolution of stride 1 and padding 1, in use: no gradient reaches its weight.
+    """A 3×3 convolution of stride 1 and padding 1 in evaluation mode.
 
-    On a CPU in fp32 it takes Winograd's way, otherwise and for small maps the plain one.
+    On a CPU in fp32 it takes Winograd's way; in training, elsewhere and for small maps the plain
+    one. What training made of the weight counts from the next `eval()` on.
 
     Args:
         conv: the plain convolution.
@@ -24,9 +27,16 @@ class WinogradConv2d(nn.Module):
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
         self.conv = conv
-        weight_36CK = transformed_weight(conv.weight.detach())
-        self.register_buffer("weight_36CK", weight_36CK, persistent=False)
         self.weight_36CK: Tensor
+        self.register_buffer("weight_36CK", torch.empty(0), persistent=False)
+        self.register_load_state_dict_post_hook(_train_as_before)
+        self.eval()
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        if not mode:
+            self.weight_36CK = transformed_weight(self.conv.weight.detach())
+        return self
 
     def forward(self, input_BCHW: Tensor) -> Tensor:
         if self._pays(input_BCHW):
@@ -37,13 +47,18 @@ class WinogradConv2d(nn.Module):
     def _pays(self, input_BCHW: Tensor) -> bool:
         batch, _, height, width = input_BCHW.shape
         return (
-            input_BCHW.device.type == "cpu"
+            not self.training
+            and input_BCHW.device.type == "cpu"
             and input_BCHW.dtype == torch.float32
             and batch * height * width >= LEAST_PIXELS
             and not torch.is_autocast_enabled("cpu")
             and not torch.is_grad_enabled()
             and not torch.compiler.is_compiling()
         )
+
+
+def _train_as_before(module: nn.Module, _keys: object) -> None:
+    module.train(module.training)
 
 
 @torch.no_grad()
@@ -54,7 +69,7 @@ def use_winograd(network: nn.Module) -> None:
     """
     for part in list(network.modules()):
         for name, child in list(part.named_children()):
-            if type(child) is nn.Conv2d and _suits(child):
+            if type(child) is nn.Conv2d and _suits(child) and type(part) is not WinogradConv2d:
                 setattr(part, name, WinogradConv2d(child))
 
 

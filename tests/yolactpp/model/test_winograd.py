@@ -34,6 +34,28 @@ def test_it_is_taken_where_it_pays() -> None:
         torch.testing.assert_close(conv(images), plain, rtol=1e-4, atol=1e-4)
 
 
+def test_it_follows_its_weight() -> None:
+    images = torch.randn(1, 64, 16, 16)
+    conv = WinogradConv2d(nn.Conv2d(64, 64, 3, padding=1))
+    conv.load_state_dict({name: 2 * value for name, value in conv.state_dict().items()})
+    with torch.no_grad():
+        torch.testing.assert_close(conv(images), conv.conv(images), rtol=1e-4, atol=1e-4)
+        conv.train()
+        assert torch.equal(conv(images), conv.conv(images))
+        conv.conv.weight.mul_(2)
+        conv.eval()
+        torch.testing.assert_close(conv(images), conv.conv(images), rtol=1e-4, atol=1e-4)
+
+
+def test_putting_it_in_twice_changes_nothing() -> None:
+    network = nn.Sequential(nn.Conv2d(64, 64, 3, padding=1))
+    use_winograd(network)
+    first = network[0]
+    use_winograd(network)
+    assert network[0] is first
+    assert network(torch.randn(1, 64, 16, 16)).shape == (1, 64, 16, 16)
+
+
 @pytest.mark.parametrize("why", ["gradients", "bf16", "autocast", "a small map"])
 def test_elsewhere_it_is_the_plain_convolution(why: str) -> None:
     images = torch.randn(1, 64, 16, 15 if why == "a small map" else 16)
