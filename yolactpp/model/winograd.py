@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from yolactpp.ops.winograd import conv3x3, transformed_weight
 
 # Below these the transforms cost more than the multiplications that they save (measured).
-LEAST_CHANNELS = 64
+LEAST_CHANNELS = 128
 LEAST_PIXELS = 256
 
 

@@ -82,7 +82,7 @@ def conv3x3(input_BCHW: Tensor, weight_36CK: Tensor, bias_K: Tensor | None) -> T
         result[:, start:stop] = part.permute(2, 3, 0, 4, 1, 5)
     whole_BHWK = result.view(batch, RESULTS * down, RESULTS * across, channels)[:, :height, :width]
     if bias_K is not None:
-        whole_BHWK = whole_BHWK + bias_K
+        whole_BHWK += bias_K
     return whole_BHWK.permute(0, 3, 1, 2)
 
 

@@ -7,7 +7,7 @@ from torch import nn
 from tests.yolactpp.model.networks import NO_MASK_IOU, make_network
 from yolactpp.model.winograd import WinogradConv2d, use_winograd
 
-CONV = nn.Conv2d(64, 64, 3, padding=1)
+CONV = nn.Conv2d(128, 128, 3, padding=1)
 
 
 def test_outputs_are_equal() -> None:
@@ -27,7 +27,7 @@ def test_outputs_are_equal() -> None:
 
 def test_it_is_taken_where_it_pays() -> None:
     conv = WinogradConv2d(CONV)
-    images = torch.randn(1, 64, 16, 16)
+    images = torch.randn(1, 128, 16, 16)
     with torch.no_grad():
         plain = CONV(images)
         assert not torch.equal(conv(images), plain)
@@ -35,8 +35,8 @@ def test_it_is_taken_where_it_pays() -> None:
 
 
 def test_it_follows_its_weight() -> None:
-    images = torch.randn(1, 64, 16, 16)
-    conv = WinogradConv2d(nn.Conv2d(64, 64, 3, padding=1))
+    images = torch.randn(1, 128, 16, 16)
+    conv = WinogradConv2d(nn.Conv2d(128, 128, 3, padding=1))
     conv.load_state_dict({name: 2 * value for name, value in conv.state_dict().items()})
     with torch.no_grad():
         torch.testing.assert_close(conv(images), conv.conv(images), rtol=1e-4, atol=1e-4)
@@ -48,20 +48,20 @@ def test_it_follows_its_weight() -> None:
 
 
 def test_putting_it_in_twice_changes_nothing() -> None:
-    network = nn.Sequential(nn.Conv2d(64, 64, 3, padding=1))
+    network = nn.Sequential(nn.Conv2d(128, 128, 3, padding=1))
     use_winograd(network)
     first = network[0]
     use_winograd(network)
     assert network[0] is first
-    assert network(torch.randn(1, 64, 16, 16)).shape == (1, 64, 16, 16)
+    assert network(torch.randn(1, 128, 16, 16)).shape == (1, 128, 16, 16)
 
 
 @pytest.mark.parametrize("why", ["gradients", "bf16", "autocast", "a small map"])
 def test_elsewhere_it_is_the_plain_convolution(why: str) -> None:
-    images = torch.randn(1, 64, 16, 15 if why == "a small map" else 16)
+    images = torch.randn(1, 128, 16, 15 if why == "a small map" else 16)
     plain, conv = CONV, WinogradConv2d(CONV)
     if why == "bf16":
-        plain = nn.Conv2d(64, 64, 3, padding=1).bfloat16()
+        plain = nn.Conv2d(128, 128, 3, padding=1).bfloat16()
         images, conv = images.bfloat16(), WinogradConv2d(plain)
     autocast = torch.autocast("cpu", torch.bfloat16, enabled=why == "autocast")
     with torch.set_grad_enabled(why == "gradients"), autocast:
@@ -71,16 +71,16 @@ def test_elsewhere_it_is_the_plain_convolution(why: str) -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        nn.Conv2d(64, 64, 3, padding=1, stride=2),
-        nn.Conv2d(64, 64, 3, padding=2, dilation=2),
-        nn.Conv2d(64, 64, 1),
-        nn.Conv2d(64, 63, 3, padding=1),
-        nn.Conv2d(64, 64, 3, padding=1, groups=2),
-        nn.Conv2d(64, 64, 3, padding=1, padding_mode="reflect"),
+        nn.Conv2d(128, 128, 3, padding=1, stride=2),
+        nn.Conv2d(128, 128, 3, padding=2, dilation=2),
+        nn.Conv2d(128, 128, 1),
+        nn.Conv2d(128, 127, 3, padding=1),
+        nn.Conv2d(128, 128, 3, padding=1, groups=2),
+        nn.Conv2d(128, 128, 3, padding=1, padding_mode="reflect"),
     ],
 )
 def test_other_convolutions_stay(other: nn.Conv2d) -> None:
-    network = nn.Sequential(other, nn.Sequential(nn.Conv2d(64, 64, 3, padding=1)))
+    network = nn.Sequential(other, nn.Sequential(nn.Conv2d(128, 128, 3, padding=1)))
     use_winograd(network)
     assert network[0] is other
     assert isinstance(network[1][0], WinogradConv2d)
