@@ -81,8 +81,8 @@ def conv3x3(input_BCHW: Tensor, weight_36CK: Tensor, bias_K: Tensor | None) -> T
         part = part.view(RESULTS, RESULTS, batch, stop - start, across, channels)
         result[:, start:stop] = part.permute(2, 3, 0, 4, 1, 5)
     whole_BHWK = result.view(batch, RESULTS * down, RESULTS * across, channels)[:, :height, :width]
-    if bias_K is not None:
-        whole_BHWK += bias_K
+    # Either way the blocks' margin is left behind and what remains lies densely.
+    whole_BHWK = whole_BHWK.contiguous() if bias_K is None else whole_BHWK + bias_K
     return whole_BHWK.permute(0, 3, 1, 2)
 
 

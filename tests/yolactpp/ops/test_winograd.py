@@ -33,6 +33,7 @@ def test_it_is_the_convolution(
         assert found.is_contiguous(memory_format=torch.channels_last)
     plain = conv3x3(images, transformed_weight(weight), None)
     torch.testing.assert_close(plain, F.conv2d(images, weight, padding=1))
+    assert plain.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_float32_is_exact_to_a_few_roundings() -> None:
