@@ -19,7 +19,7 @@ def test_outputs_are_equal() -> None:
         use_winograd(network)
         found = network(images)
     swapped = [part for part in network.modules() if isinstance(part, WinogradConv2d)]
-    assert len(swapped) > 10
+    assert len(swapped) > 5
     for name in ("loc_BP4", "class_logits_BPC", "prototypes_BHWK"):
         difference = (getattr(found, name) - getattr(expected, name)).abs().max()
         assert difference < 1e-4 * getattr(expected, name).abs().max()
