@@ -7,7 +7,7 @@ The contract is in `losses.contract`, composition in `losses.terms` and `losses.
 from losses.box import Ciou, Diou, Giou, SmoothL1
 from losses.checks import check_values
 from losses.classes import SigmoidFocal, SoftmaxFocal
-from losses.compose import hybrid, single
+from losses.compose import full_map, hybrid, single
 from losses.compound import (
     Combo,
     LogCoshBceDice,
@@ -108,6 +108,7 @@ __all__ = [
     "dice_squared",
     "focal",
     "focal_tversky",
+    "full_map",
     "generalised_dice",
     "hausdorff_dt",
     "huber",

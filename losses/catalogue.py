@@ -20,7 +20,7 @@ GROUPS = {"loss": "Mask losses", "box_loss": "Box losses", "class_loss": "Class 
 KINDS = {
     "pixel": "Pixel losses: mean over the region",
     "region": "Region losses: one value an instance",
-    "hybrid": "Hybrids: weighted sums of losses",
+    "hybrid": "Hybrids: weighted sums of losses, and one over the whole map",
     "box_loss": "Box losses",
     "class_loss": "Class losses",
 }
@@ -109,9 +109,9 @@ def _entry(group: str, name: str) -> Entry:
     summary, _, details = sections[""].partition("\n\n")
     if is_hybrid:
         summary, details = _comment(group, name) or " ".join(summary.split()), ""
-        formula = _sum_formula(node)
-    else:
-        formula = " ".join(sections.get("Formula", "").split())
+    formula = (_sum_formula(node) if is_hybrid else "") or " ".join(
+        sections.get("Formula", "").split()
+    )
     is_mask_loss = isinstance(target, type) and issubclass(target, LossModule)
     kind = "hybrid" if is_hybrid else group
     if is_mask_loss:

@@ -32,6 +32,27 @@ def single(
     return MaskLoss({name or name_of(loss): term})
 
 
+def full_map(*, loss: Loss, min_box_area: float = 1.0, name: str | None = None) -> MaskLoss:
+    """A loss alone, over the whole map.
+
+    Formula: loss over all pixels; a pixel loss's sum divided by the box's area
+
+    Args:
+        loss: a bare mask loss.
+        min_box_area: least box area to divide by, in prototype pixels.
+        name: the term's name in logs; by default the loss's own with `_full`.
+
+    Raises:
+        ValueError: for a hybrid.
+
+    Source: CondInst (Tian et al. 2020) trains Dice so.
+    """
+    if isinstance(loss, MaskLoss):
+        raise ValueError(f"full_map: its loss is the hybrid {loss.names}: give a bare loss")
+    term = Term(loss, region="full", min_box_area=min_box_area)
+    return MaskLoss({name or f"{name_of(loss)}_full": term})
+
+
 def hybrid(
     *,
     first: Loss,
