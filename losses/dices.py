@@ -44,6 +44,8 @@ def dice(
 ) -> Tensor:
     """Soft Dice loss.
 
+    Alone and shown the box only it may end at the filled box; `full_map` keeps it from that.
+
     Formula: 1 − (2I + s)/(P + T + s)
 
     Args:

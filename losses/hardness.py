@@ -94,7 +94,8 @@ def topk_bce(
     """Binary cross-entropy of each instance's hardest pixels alone.
 
     The number of pixels is rounded down, at least one, and counted in the instance's own region.
-    Pixels that tie for the last places share them.
+    Pixels that tie for the last places share them. Alone and with a small k it may stay undecided:
+    the hardest pixels are those at the edge.
 
     Formula: mean of the greatest k % of BCE
 
