@@ -67,8 +67,8 @@ def tversky(
 ) -> Tensor:
     """Overlap in which false and missed pixels weigh differently.
 
-    Libraries disagree on which of α and β is which; here the weights carry names. Alone and shown the
-    box only it may end at the filled box, as `dice` may.
+    Libraries disagree on which of α and β is which; here the weights carry names. Alone and shown
+    the box only it may end at the filled box, as `dice` may.
 
     Formula: 1 − (I + s/2)/(I + fp_weight·FP + fn_weight·FN + s/2)
 
