@@ -24,6 +24,8 @@ _PAIRS = (("conv1", "bn1"), ("conv2", "bn2"), ("conv3", "bn3"))
 def fused(network: YolactppNetwork) -> YolactppNetwork:
     """A copy of a network in evaluation mode, without batch norm; outputs equal up to rounding.
 
+    Of one that is fused already it is a plain copy.
+
     Raises:
         ValueError: the network is in training mode, where batch norm is no constant.
     """
@@ -34,14 +36,14 @@ def fused(network: YolactppNetwork) -> YolactppNetwork:
     for module in network.backbone.modules():
         if isinstance(module, BasicBlock | Bottleneck):
             _fuse_pairs(module)
-            if module.downsample is not None:
+            if isinstance(module.downsample, nn.Sequential):
                 setattr(module, "downsample", _folded(*module.downsample))  # noqa: B010
     return network
 
 
 def _fuse_pairs(part: nn.Module) -> None:
     for conv, norm in _PAIRS:
-        if hasattr(part, norm):
+        if hasattr(part, norm) and not isinstance(getattr(part, norm), nn.Identity):
             setattr(part, conv, _folded(getattr(part, conv), getattr(part, norm)))
             setattr(part, norm, nn.Identity())
 

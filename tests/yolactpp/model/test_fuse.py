@@ -45,6 +45,15 @@ def test_no_batch_norm_is_left() -> None:
     assert not any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
 
 
+@pytest.mark.parametrize("block", ["basic", "bottleneck"])
+def test_fusing_twice_is_fusing_once(block: str) -> None:
+    once = fused(with_statistics(tiny_network(f"model.backbone.block={block}")))
+    twice = fused(once)
+    images = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        assert torch.equal(twice(images).loc_BP4, once(images).loc_BP4)
+
+
 def test_a_training_network_is_refused() -> None:
     with pytest.raises(ValueError, match="eval"):
         fused(tiny_network().train())
