@@ -68,14 +68,14 @@ def train_run(folder, machine=None, on_validation=None):
     run = RunDir(Path(folder))
     rank = os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))
     wish = json.loads((run.path / "wish.json").read_text())
+    stopped = []
+    signal.signal(signal.SIGTERM, lambda *_: stopped.append(1))
     starts = run.path / "starts"
     with starts.open("a") as file:
         file.write(json.dumps({"gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
                                "rank": rank, "time": time.time()}) + "\\n")
     update_status(run, state="running")
     print("training", run.path.name, flush=True)
-    stopped = []
-    signal.signal(signal.SIGTERM, lambda *_: stopped.append(1))
     end = time.time() + wish.get("seconds", 0)
     while time.time() < end and not stopped:
         time.sleep(0.05)
