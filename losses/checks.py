@@ -28,7 +28,7 @@ def check_values(everywhere: bool | None) -> Iterator[None]:
 
 
 def check_inputs(name: str, logits: Tensor, target: Tensor, weight: Tensor | None) -> None:
-    """Refuse what is not scores, a target in [0, 1] and a weight >= 0, all of one shape.
+    """Refuse what is not raw scores, a target in [0, 1] and a weight >= 0, all of one shape.
 
     Args:
         name: of the loss, for the message.
@@ -41,7 +41,8 @@ def check_inputs(name: str, logits: Tensor, target: Tensor, weight: Tensor | Non
         ValueError: another shape, a target outside [0, 1], a negative weight.
     """
     if logits.ndim != 3 or 0 in logits.shape[1:]:
-        raise ValueError(f"{name}: logits of shape {tuple(logits.shape)}, must be [N, H, W]")
+        shape = tuple(logits.shape)
+        raise ValueError(f"{name}: logits of shape {shape}, must be [N, H, W], H and W at least 1")
     for label, tensor in (("logits", logits), ("target", target), ("weight", weight)):
         if tensor is None:
             continue

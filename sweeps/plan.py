@@ -113,6 +113,8 @@ def changed_resources(overrides: Sequence[str]) -> Callable[[Resources], Resourc
     """
     from sweeps.compose import Composer
 
+    if not overrides:
+        return lambda last: last
     with Composer() as composer:
         names = [each.key_or_group for each in composer.parse(spelled_out(list(overrides)))]
     if "hydra/launcher" in names:
@@ -127,7 +129,7 @@ def changed_resources(overrides: Sequence[str]) -> Callable[[Resources], Resourc
     def asked(launcher: str) -> Resources:
         return plan_resources([f"hydra/launcher={launcher}", *overrides])
 
-    return lambda last: last.changed(keys, asked(LAUNCHER_OF[last.executor])) if keys else last
+    return lambda last: last.changed(keys, asked(LAUNCHER_OF[last.executor]))
 
 
 def _plan(composer: Composer, arguments: list[str]) -> Plan:

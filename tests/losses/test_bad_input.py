@@ -21,6 +21,7 @@ EVERY = pytest.mark.parametrize("name", FUNCTIONS)
         ((GOOD, GOOD[:1]), ValueError, r"target has shape \(1, 4, 4\) but logits \(2, 4, 4\)"),
         ((GOOD, GOOD, GOOD[:, :2]), ValueError, r"weight has shape \(2, 2, 4\)"),
         ((GOOD[0], GOOD[0]), ValueError, r"logits of shape \(4, 4\), must be \[N, H, W\]"),
+        ((GOOD[:, :0], GOOD[:, :0]), ValueError, r"\(2, 0, 4\), must be .* at least 1"),
         ((GOOD, GOOD + 255), ValueError, r"target spans \[255, 255\].*divide masks of 0 and 255"),
         ((GOOD, GOOD - 1), ValueError, r"target spans \[-1, -1\], must lie in \[0, 1\]"),
         ((GOOD, GOOD * torch.nan), ValueError, "target spans"),

@@ -1,3 +1,5 @@
+"""A made checkpoint and its predictor, for prediction and export."""
+
 from pathlib import Path
 
 import pytest
